@@ -1,0 +1,47 @@
+# Each target installs what it needs first; nothing has to be prepared by hand.
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done
+SHARED ?= ../shared
+MARKET := $(SHARED)/data/market1501
+PEERS := $(SHARED)/models/peers
+
+.PHONY: install demo test lint bench endure clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+	@python=$$($(FIND_PYTHON)); \
+	test -n "$$python" || { echo "Python 3.11 or newer is needed and was not found; install it first" >&2; exit 2; }; \
+	test -x $(BIN)/python || $$python -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --upgrade pip
+	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev]'
+	@touch $@
+
+demo: install
+	@echo "make demo is not there yet: it needs the simulated scenes, which are still being built." >&2
+	@echo "Until then: $(BIN)/python run.py annotate VIDEO --output out" >&2
+	@exit 2
+
+test: install
+	$(BIN)/python -m pytest
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: install
+	$(BIN)/python -m benchmarks.matching --json benchmarks/matching.json
+	$(BIN)/python -m benchmarks.reid --data $(MARKET) --json benchmarks/reid.json \
+		--peer $(PEERS)/person-reidentification-retail-0277/person-reidentification-retail-0277.xml \
+		--peer $(PEERS)/person-reidentification-retail-0287/person-reidentification-retail-0287.xml
+
+endure: install
+	$(BIN)/python -m benchmarks.endure --json benchmarks/endure.json
+
+clean:
+	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,8 @@
+"""Linking the tracklets of all cameras into identities."""
+
+from __future__ import annotations
+
+from app.association.associate import associate
+from app.association.types import CameraTracklet, Identity, Link, Status
+
+__all__ = ["CameraTracklet", "Identity", "Link", "Status", "associate"]

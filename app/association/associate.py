@@ -1,0 +1,89 @@
+"""Tracklets of all cameras into identities, all at once (offline)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.association.clustering import Merge, agglomerate
+from app.association.constraints import simultaneous
+from app.association.distance import tracklet_distances
+from app.association.types import CameraTracklet, Identity, Link
+from app.config import AssociationConfig
+from reid_model.features import FloatArray
+
+
+def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) -> list[Identity]:
+    """Links the tracklets of all cameras into identities.
+
+    Constrained agglomerative clustering over the distances of exemplar sets. Tracklets that share a frame of one
+    camera are never one identity; a tracklet without exemplars is linked to nothing. The same person leaving a
+    camera's view and coming back is linked by the same rule as across cameras. The result does not depend on the
+    order of the input.
+
+    Args:
+        tracklets: Tracklets of all cameras; a track number occurs once in a camera.
+        config: The association's settings.
+
+    Returns:
+        Identities by number; every tracklet is a member of exactly one.
+
+    Raises:
+        ValueError: If a camera has two tracklets of one number, or exemplars come from different models.
+    """
+    ordered = sorted(
+        tracklets, key=lambda item: (float(item.tracklet.times.min()), item.camera, item.tracklet.track_id)
+    )
+    keys = [item.key for item in ordered]
+    if len(set(keys)) < len(keys):
+        camera, number = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"tracklets: expected each track number once in a camera, given {camera} track {number} twice")
+    apart = simultaneous(ordered)
+    distances = tracklet_distances(ordered, config)
+    distances[apart] = np.inf
+    merges = agglomerate(distances, config.threshold, config.linkage)
+    groups: dict[int, list[int]] = {i: [i] for i in range(len(ordered))}
+    links: dict[int, list[Link]] = {i: [] for i in groups}
+    for merge in merges:
+        links[merge.first] += [*links.pop(merge.second), _link(merge, groups, keys, distances)]
+        groups[merge.first] += groups.pop(merge.second)
+    # Groups are named by their first tracklet in order of appearance, so sorting names sorts identities.
+    return [
+        _identity(number, sorted(groups[name]), links[name], ordered, distances, config)
+        for number, name in enumerate(sorted(groups), 1)
+    ]
+
+
+def _link(merge: Merge, groups: dict[int, list[int]], keys: list[tuple[str, int]], distances: FloatArray) -> Link:
+    rows, columns = groups[merge.first], groups[merge.second]
+    between = distances[np.ix_(rows, columns)]
+    row, column = np.unravel_index(int(between.argmin()), between.shape)
+    return Link(keys[rows[row]], keys[columns[column]], float(between[row, column]), merge.distance)
+
+
+def _identity(
+    number: int,
+    positions: list[int],
+    links: list[Link],
+    ordered: list[CameraTracklet],
+    distances: FloatArray,
+    config: AssociationConfig,
+) -> Identity:
+    outside = distances[positions].max(axis=0)
+    outside[positions] = np.inf
+    other = int(outside.argmin())
+    nearest = float(outside[other]) if np.isfinite(outside[other]) else None
+    members = tuple(ordered[i] for i in positions)
+    if links:
+        furthest = max(link.linkage for link in links)
+        reason = f"{len(members)} tracklets linked, the furthest join at {furthest:.3f} of {config.threshold:.3f}"
+    elif members[0].tracklet.exemplars is None or not len(members[0].tracklet.exemplars):
+        reason = "no exemplar to compare"
+    elif nearest is None:
+        reason = "no other tracklet that could be the same person"
+    else:
+        camera, track = ordered[other].key
+        verdict = f"over {config.threshold:.3f}" if nearest > config.threshold else "its group is further away"
+        reason = f"nearest is {camera} track {track} at {nearest:.3f}: {verdict}"
+    return Identity(number, "linked" if links else "unknown", members, tuple(links), nearest, reason)

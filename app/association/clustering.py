@@ -1,0 +1,75 @@
+"""Agglomerative clustering in which some pairs can never be joined."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from reid_model.features import FloatArray
+
+Linkage = Literal["average", "complete"]
+
+
+@dataclass(frozen=True)
+class Merge:
+    """Two clusters became one.
+
+    Attributes:
+        first: Cluster that goes on, named by its lowest member.
+        second: Cluster that was taken in, named by its lowest member; greater than `first`.
+        distance: Their linkage distance.
+    """
+
+    first: int
+    second: int
+    distance: float
+
+
+def agglomerate(distances: FloatArray, threshold: float, linkage: Linkage = "average") -> list[Merge]:
+    """Joins the two closest clusters again and again until none are within the threshold.
+
+    A pair that must not be joined has an infinite distance. Both linkages carry it: the mean and the maximum over
+    two clusters are infinite as soon as one pair is, so no cluster ever holds a forbidden pair. Ties are resolved by
+    position: the first pair in row-major order is joined.
+
+    Args:
+        distances: Symmetric distances of n items, shape `(n, n)`, infinite for pairs that must not be joined. The
+            diagonal is not read.
+        threshold: Largest linkage distance at which two clusters are joined.
+        linkage: `average`: the mean over all pairs of members; `complete`: the largest.
+
+    Returns:
+        The joins in the order they were made.
+    """
+    count = len(distances)
+    if count < 2:
+        return []
+    work = distances.astype(np.float64)
+    np.fill_diagonal(work, np.inf)
+    size = np.ones(count)
+    nearest = work.argmin(axis=1)
+    best = work[np.arange(count), nearest]
+    merges: list[Merge] = []
+    while True:
+        first = int(best.argmin())
+        if not best[first] <= threshold:
+            return merges
+        first, second = sorted((first, int(nearest[first])))
+        merges.append(Merge(first, second, float(work[first, second])))
+        if linkage == "average":
+            joined = (size[first] * work[first] + size[second] * work[second]) / (size[first] + size[second])
+        else:
+            joined = np.maximum(work[first], work[second])
+        joined[[first, second]] = np.inf
+        work[first] = work[:, first] = joined
+        work[second] = work[:, second] = np.inf
+        size[first] += size[second]
+        best[second] = np.inf
+        # Neither linkage can bring the joined cluster nearer than the nearer of its parts was, so only rows whose
+        # nearest was one of the two have to look again.
+        stale = np.flatnonzero(((nearest == first) | (nearest == second)) & np.isfinite(best))
+        stale = np.union1d(stale, [first])
+        nearest[stale] = work[stale].argmin(axis=1)
+        best[stale] = work[stale, nearest[stale]]

@@ -1,0 +1,185 @@
+"""The command line: each command checks its arguments, calls one use case and prints what came of it."""
+
+from __future__ import annotations
+
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app import __version__
+from app.config import parse_time
+from app.errors import InputError
+
+app = typer.Typer(
+    name="crowdtrace",
+    help="Follow people through crowds and across cameras.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=True,
+    add_completion=False,
+)
+evaluate = typer.Typer(help="Score against truth.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(evaluate, name="evaluate")
+
+BAD_INPUT = 2
+INTERRUPTED = 130
+
+ConfigFile = Annotated[Path | None, typer.Option("--config", help="Configuration file (YAML).")]
+Overrides = Annotated[list[str], typer.Option("--set", metavar="A.B=C", help="Change one setting; repeatable.")]
+JsonFile = Annotated[Path | None, typer.Option("--json", help="Write a machine-readable result.")]
+
+
+class Ids(StrEnum):
+    """Which numbers `evaluate tracking` scores."""
+
+    track = "track"
+    identity = "identity"
+
+
+def _seconds(text: str | None, option: str) -> float | None:
+    try:
+        return None if text is None else parse_time(text)
+    except ValueError as error:
+        raise InputError(f"{option} {text}: {error}") from None
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False) -> None:
+    if version:
+        print(f"crowdtrace {__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def check(file: Annotated[Path, typer.Argument(help="Configuration file (YAML).")], overrides: Overrides = []) -> None:  # noqa: B006
+    """Validate a configuration."""
+    from app.settings import load_config
+
+    config = load_config(file, overrides)
+    names = ", ".join(camera.name for camera in config.cameras) or "none"
+    print(f"{file}: valid; cameras: {names}")
+    for number, camera in enumerate(config.cameras):
+        if not Path(camera.source).exists():
+            print(f"note: cameras.{number}.source: {camera.source} is not there now", file=sys.stderr)
+
+
+@app.command()
+def annotate(
+    output: Annotated[Path, typer.Option("--output", help="Folder for the results.")],
+    sources: Annotated[
+        list[str] | None, typer.Argument(metavar="SOURCE…", help="Video files or image folders, or NAME=PATH each.")
+    ] = None,
+    config_file: ConfigFile = None,
+    overrides: Overrides = [],  # noqa: B006
+    json_file: JsonFile = None,
+) -> None:
+    """Track recordings: annotated videos, MOT rows, identities and a gallery to search."""
+    from app import reports
+    from app.offline import annotate as run
+    from app.settings import load_config
+    from app.sources import name_sources
+
+    config = load_config(config_file, overrides)
+    cameras = reports.chosen_cameras(name_sources(sources or []), config)
+    with reports.Progress() as progress:
+        result = run(cameras, output, config, progress.update)
+    reports.print_annotation(result, output, json_file)
+    if result.interrupted:
+        raise typer.Exit(INTERRUPTED)
+
+
+@app.command()
+def search(
+    gallery: Annotated[Path, typer.Option("--gallery", help="gallery.db, or the folder that holds it.")],
+    camera: Annotated[str | None, typer.Option(help="Camera of the box.")] = None,
+    frame: Annotated[int | None, typer.Option(help="Frame of the box, from 0.")] = None,
+    time: Annotated[str | None, typer.Option(help="Time of the box, instead of its frame.")] = None,
+    box: Annotated[
+        tuple[float, float, float, float] | None,
+        typer.Option(metavar="L T W H", help="Left, top, width, height in source pixels."),
+    ] = None,
+    image: Annotated[list[Path], typer.Option(help="A picture of the person; repeatable.")] = [],  # noqa: B006
+    identity: Annotated[int | None, typer.Option(help="Search for a known identity.")] = None,
+    top: Annotated[int, typer.Option(min=1, max=1000, help="Most matches listed.")] = 20,
+    from_: Annotated[str | None, typer.Option("--from", help="Earliest time.")] = None,
+    to: Annotated[str | None, typer.Option("--to", help="Latest time.")] = None,
+    in_: Annotated[list[str], typer.Option("--in", metavar="CAMERA", help="Camera to search; repeatable.")] = [],  # noqa: B006
+    exact: Annotated[bool, typer.Option("--exact", help="Match every sighting cell by cell.")] = False,
+    output: Annotated[Path | None, typer.Option("--output", help="Folder for contact sheet and lists.")] = None,
+    config_file: ConfigFile = None,
+    overrides: Overrides = [],  # noqa: B006
+    json_file: JsonFile = None,
+) -> None:
+    """Find a person in a gallery: by a box in a frame, by pictures, or by identity."""
+    from app import reports
+    from app.finding import Request
+    from app.finding import find as run
+    from app.settings import load_config
+
+    request = Request(
+        gallery=gallery,
+        camera=camera,
+        frame=frame,
+        time=_seconds(time, "--time"),
+        box=box,
+        images=tuple(image),
+        identity=identity,
+        top=top,
+        start=_seconds(from_, "--from"),
+        end=_seconds(to, "--to"),
+        cameras=tuple(in_),
+        exact=exact,
+        output=output,
+    )
+    reports.print_search(run(request, load_config(config_file, overrides)), json_file)
+
+
+@evaluate.command("tracking")
+def evaluate_tracking(
+    sequence: Annotated[list[Path], typer.Option("--sequence", help="Folder of a MOT sequence; repeatable.")],
+    boxes: Annotated[bool, typer.Option("--boxes", help="Use det/det.txt alone; no pictures needed.")] = False,
+    ids: Annotated[Ids, typer.Option(help="Which numbers are scored.")] = Ids.track,
+    config_file: ConfigFile = None,
+    overrides: Overrides = [],  # noqa: B006
+    json_file: JsonFile = None,
+) -> None:
+    """Score tracking: HOTA, AssA, DetA, IDF1, MOTA and switches, one result a sequence."""
+    from app import reports
+    from app.evaluation import evaluate_tracking as run
+    from app.settings import load_config
+
+    config = load_config(config_file, overrides)
+    with reports.Progress() as progress:
+        results = run(sequence, config, boxes=boxes, identities=ids is Ids.identity, progress=progress.update)
+    reports.print_results("evaluate tracking", results, json_file)
+
+
+def main() -> None:
+    """Runs a command. Bad input ends with one line on standard error and exit code 2."""
+    try:
+        app()
+    except InputError as error:
+        _fail(str(error))
+    except OSError as error:
+        # A full disk or a lost mount can strike at any write; it is still the user's to mend.
+        if error.strerror is None:
+            raise
+        _fail(f"{error.filename or 'files'}: {error.strerror}; free or mend the place, then run again")
+    except ValueError as error:
+        # The folders below know nothing of InputError; their own user errors are subclasses of ValueError.
+        from reid_model.checkpoint import WeightsError
+        from reid_model.datasets import DatasetError
+        from trackers.evaluation import SequenceError
+
+        if not isinstance(error, WeightsError | DatasetError | SequenceError):
+            raise
+        _fail(str(error))
+
+
+def _fail(message: str) -> None:
+    line = " ".join(message.split())
+    print(f"crowdtrace: {line}", file=sys.stderr)
+    sys.exit(BAD_INPUT)

@@ -1,0 +1,182 @@
+"""The configuration's schema: typed sections with descriptions, ranges and units. `app.settings` reads it from YAML."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timezone
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from trackers.config import TrackerConfig
+
+CAMERA_NAME = re.compile(r"[A-Za-z0-9_-]+")
+
+Point = tuple[float, float]
+Polygon = Annotated[list[Point], Field(min_length=3)]
+
+
+class Section(BaseModel):
+    """A part of the configuration: no unknown keys, no changes after validation."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class CameraConfig(Section):
+    """One camera: where its pictures come from and which parts of them count."""
+
+    name: str = Field(
+        description="Name of the camera: letters, digits, - and _. Names its output files.", max_length=64
+    )
+    source: str = Field(description="Path of a video file or of a folder of images.", min_length=1)
+    start: float = Field(
+        default=0.0,
+        description="Time of the first frame: seconds since the epoch, or ISO 8601 (UTC where no zone is given).",
+    )
+    ignore: list[Polygon] = Field(
+        default=[], description="Polygons in source pixels; a person whose feet are inside one is not tracked."
+    )
+    interest: list[Polygon] = Field(
+        default=[],
+        description="Polygons in source pixels; where there are any, only people with feet inside are tracked.",
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _plain_name(cls, name: str) -> str:
+        if not CAMERA_NAME.fullmatch(name):
+            raise ValueError("only letters, digits, - and _ are allowed")
+        return name
+
+    @field_validator("start", mode="before")
+    @classmethod
+    def _iso_or_seconds(cls, value: object) -> object:
+        if isinstance(value, str):
+            return parse_time(value)
+        if isinstance(value, datetime):
+            return (value if value.tzinfo else value.replace(tzinfo=timezone.utc)).timestamp()
+        return value
+
+
+def parse_time(text: str) -> float:
+    """Seconds since the epoch from seconds or an ISO 8601 date and time (UTC where no zone is given).
+
+    Raises:
+        ValueError: If the text is neither.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ValueError("expected seconds or ISO 8601, such as 2026-03-01T08:30:00") from None
+    return (moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)).timestamp()
+
+
+class DetectorConfig(Section):
+    """Finding people in frames."""
+
+    weights: str = Field(
+        default="yolo11n.pt",
+        description="Detector weights: a .pt or .onnx file, an OpenVINO folder, or an ultralytics name.",
+        min_length=1,
+    )
+    image_size: int | None = Field(
+        default=None,
+        description="Longer side of the network's input in pixels, a multiple of 32; null: the weights' own.",
+        ge=64,
+        le=4096,
+        multiple_of=32,
+    )
+    confidence: float = Field(
+        default=0.1,
+        description="Lowest detection score kept, [0.01, 0.99]; the tracker decides what to use.",
+        ge=0.01,
+        le=0.99,
+    )
+    iou: float = Field(
+        default=0.7,
+        description="Overlap (intersection over union) above which two boxes are one person.",
+        ge=0.05,
+        le=1.0,
+    )
+    max_detections: int = Field(default=300, description="Most boxes kept in a frame.", ge=1, le=5000)
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+
+
+class EmbedderConfig(Section):
+    """Turning person crops into features."""
+
+    weights: str = Field(
+        default="default", description="default (the shipped weights) or the path of a .safetensors file."
+    )
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    batch: int = Field(default=32, description="Most crops embedded in one forward pass.", ge=1, le=1024)
+
+
+class AssociationConfig(Section):
+    """Linking the tracklets of all cameras into identities."""
+
+    matching: Literal["global", "local", "gasm", "gated", "symmetric"] = Field(
+        default="gasm", description="How exemplars of two tracklets are compared."
+    )
+    threshold: float = Field(
+        default=0.3,
+        description="Largest distance, [0, 2], at which two tracklets are linked into one identity.",
+        ge=0,
+        le=2,
+    )
+    linkage: Literal["average", "complete"] = Field(
+        default="average",
+        description="Distance of two groups of tracklets: average over their pairs, or the largest (complete).",
+    )
+    pairs: int = Field(
+        default=3, description="Closest exemplar pairs whose mean is the distance of two tracklets.", ge=1, le=25
+    )
+    candidates: int = Field(
+        default=30,
+        description="Nearest tracklets by pooled feature that each is compared with in full.",
+        ge=1,
+        le=10000,
+    )
+    trusted_mass: float = Field(
+        default=0.1,
+        description="Saliency mass, [0, 1], from which a crop is trusted: one of two compared must have it.",
+        ge=0,
+        le=1,
+    )
+    mass_penalty: float = Field(
+        default=0.1, description="Distance, [0, 2], added to a pair of exemplars that both have no mass.", ge=0, le=2
+    )
+
+
+class GalleryConfig(Section):
+    """What is stored of what was seen."""
+
+    crops: bool = Field(default=True, description="Whether a small picture is stored with each sighting.")
+    retention_days: float = Field(
+        default=30.0, description="Days after it was stored at which a sighting expires.", gt=0, le=3650
+    )
+
+
+class Config(Section):
+    """Everything a run needs to know."""
+
+    cameras: list[CameraConfig] = Field(default=[], description="The cameras, one entry each; names are unique.")
+    detector: DetectorConfig = Field(default=DetectorConfig(), description="Finding people in frames.")
+    embedder: EmbedderConfig = Field(default=EmbedderConfig(), description="Turning person crops into features.")
+    tracker: TrackerConfig = Field(default=TrackerConfig(), description="Following people inside one camera.")
+    association: AssociationConfig = Field(
+        default=AssociationConfig(), description="Linking tracklets into identities."
+    )
+    gallery: GalleryConfig = Field(default=GalleryConfig(), description="What is stored of what was seen.")
+
+    @model_validator(mode="after")
+    def _unique_names(self) -> Config:
+        names = [camera.name for camera in self.cameras]
+        twice = {name for name in names if names.count(name) > 1}
+        if twice:
+            raise ValueError(f"camera names must be unique; given twice: {', '.join(sorted(twice))}")
+        return self

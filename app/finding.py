@@ -1,0 +1,196 @@
+"""Searching a gallery from a box in a stored video, from pictures or from an identity; files for the operator."""
+
+from __future__ import annotations
+
+import csv
+import io
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from app.config import Config
+from app.contact_sheet import format_time, write_contact_sheet
+from app.errors import InputError
+from app.files import prepare_folder, write_text
+from app.gallery import Gallery
+from app.offline import load_embedder
+from app.search import Match, box_query, find_camera, identity_query, search, to_rows
+from app.sources import read_frame
+from reid_model.embedder import Embedder, cut
+from reid_model.features import Features
+
+Image = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What is searched for, and where.
+
+    Attributes:
+        gallery: gallery.db, or the folder that holds it.
+        camera: Camera of the box.
+        frame: Its frame, from 0, or
+        time: its time, seconds since the epoch.
+        box: Left, top, width, height in source pixels.
+        images: Pictures of one person.
+        identity: Number of a known identity.
+        top: Most matches.
+        start: Earliest time of a match.
+        end: Latest time of a match.
+        cameras: Cameras to search; none for all.
+        exact: Whether every sighting is matched cell by cell.
+        output: Folder for the contact sheet and the list; None for `search/` beside the gallery.
+    """
+
+    gallery: Path
+    camera: str | None = None
+    frame: int | None = None
+    time: float | None = None
+    box: tuple[float, float, float, float] | None = None
+    images: tuple[Path, ...] = ()
+    identity: int | None = None
+    top: int = 20
+    start: float | None = None
+    end: float | None = None
+    cameras: tuple[str, ...] = ()
+    exact: bool = False
+    output: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Query:
+    """A person to search for: features, pictures to show, and where they come from."""
+
+    features: Features
+    pictures: list[Image]
+    title: str
+    stem: str
+    origin: dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The outcome of a search.
+
+    Attributes:
+        matches: Nearest first, one for each tracklet.
+        title: What was searched for.
+        sheet: The contact sheet.
+        table: The same matches as CSV.
+        seconds: Time the search took, features included, without loading weights.
+    """
+
+    matches: list[Match]
+    title: str
+    sheet: Path
+    table: Path
+    seconds: float
+
+
+def find(request: Request, config: Config) -> Found:
+    """Searches, enters it in the gallery's audit log, and writes a contact sheet and a CSV list.
+
+    Raises:
+        InputError: If the request or the gallery cannot be used.
+    """
+    _check(request)
+    path = request.gallery / "gallery.db" if request.gallery.is_dir() else request.gallery
+    embedder = load_embedder(config)
+    with Gallery.open(path, model_id=embedder.model_id, config=config.gallery) as gallery:
+        output = request.output or path.parent / "search"
+        prepare_folder(output)
+        start = time.perf_counter()
+        query = _query(request, gallery, embedder)
+        matches = search(
+            gallery,
+            query.features,
+            top=request.top,
+            start=request.start,
+            end=request.end,
+            cameras=request.cameras or None,
+            exact=request.exact,
+            origin=query.origin,
+        )
+        seconds = time.perf_counter() - start
+    sheet, table = output / f"{query.stem}.jpg", output / f"{query.stem}.csv"
+    write_contact_sheet(sheet, matches, query.pictures, title=query.title)
+    write_text(table, _csv(matches))
+    return Found(matches, query.title, sheet, table, seconds)
+
+
+def _check(request: Request) -> None:
+    by_box = request.camera is not None
+    ways = [by_box, bool(request.images), request.identity is not None]
+    if sum(ways) != 1:
+        raise InputError(
+            "say who to search for: --camera with --frame and --box, or --image, or --identity; one of them"
+        )
+    if by_box and (request.box is None or (request.frame is None) == (request.time is None)):
+        raise InputError("--camera needs --box, and either --frame or --time")
+    if not by_box and (request.box is not None or request.frame is not None or request.time is not None):
+        raise InputError("--frame, --time and --box need --camera: they point at a person in its recording")
+
+
+def _query(request: Request, gallery: Gallery, embedder: Embedder) -> _Query:
+    if request.camera is not None:
+        return _from_box(request, request.camera, gallery, embedder)
+    if request.identity is not None:
+        return _from_identity(request.identity, gallery)
+    pictures = [_read_picture(path) for path in request.images]
+    names = [path.name for path in request.images]
+    return _Query(
+        embedder.embed(pictures),
+        pictures,
+        f"search for {', '.join(names)}",
+        f"image-{request.images[0].stem}",
+        {"images": names},
+    )
+
+
+def _from_box(request: Request, name: str, gallery: Gallery, embedder: Embedder) -> _Query:
+    camera = find_camera(gallery, name)
+    assert request.box is not None
+    if request.time is not None:
+        frame = read_frame(camera.source, time=request.time, start=camera.start)
+        box = box_query(gallery, name, request.box, frame=frame.index)
+    else:
+        box = box_query(gallery, name, request.box, frame=request.frame)
+        frame = read_frame(camera.source, index=box.frame, start=camera.start)
+    crop = cut(frame.image, box.box)
+    title = f"search for a box in {name}, frame {frame.index}, {format_time(frame.time)}"
+    corner = "-".join(f"{value:.0f}" for value in box.box[:2])
+    origin = {"camera": name, "frame": frame.index, "box": list(request.box)}
+    return _Query(embedder.embed([crop]), [crop], title, f"{name}-{frame.index}-{corner}", origin)
+
+
+def _from_identity(number: int, gallery: Gallery) -> _Query:
+    features = identity_query(gallery, number)
+    rows, _ = gallery.sightings(identity=number)
+    stored = [data for data in gallery.crops([row.id for row in rows]) if data is not None]
+    pictures = [np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8) for data in stored]
+    return _Query(features, pictures, f"search for identity {number}", f"identity-{number}", {"identity": number})
+
+
+def _read_picture(path: Path) -> Image:
+    try:
+        data = np.frombuffer(path.read_bytes(), np.uint8)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror}); name a JPEG or PNG picture") from None
+    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if len(data) else None
+    if image is None:
+        raise InputError(f"{path}: not a picture that decodes; name a JPEG or PNG of one person")
+    return np.asarray(image, np.uint8)
+
+
+def _csv(matches: list[Match]) -> str:
+    rows = to_rows(matches)
+    text = io.StringIO()
+    if rows:
+        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+    return text.getvalue()

@@ -1,0 +1,136 @@
+"""The connection to the database: what is SQLite's own is here and nowhere else."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from sqlalchemy import Connection, Engine, QueuePool, create_engine, event
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+
+from app.errors import InputError
+
+BUSY_SECONDS = 10
+"""How long a writer waits for another to finish."""
+
+
+def connect(path: Path, *, read_only: bool) -> Engine:
+    """An engine on an existing SQLite file.
+
+    Writers use write-ahead logging with full synchronisation: what was committed survives a kill or a power cut, and
+    readers go on while one writes.
+    """
+    address = f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rw'}"
+
+    def opened() -> sqlite3.Connection:
+        # isolation_level None: transactions begin where SQLAlchemy says, not where the driver guesses.
+        return sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
+
+    engine = create_engine("sqlite://", creator=opened, poolclass=QueuePool)
+
+    @event.listens_for(engine, "connect")
+    def _pragmas(connection: sqlite3.Connection, _record: Any) -> None:
+        connection.execute(f"PRAGMA busy_timeout={BUSY_SECONDS * 1000}")
+        connection.execute("PRAGMA foreign_keys=ON")
+        if not read_only:
+            connection.execute("PRAGMA journal_mode=WAL")
+            connection.execute("PRAGMA synchronous=FULL")
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        # A writer takes the lock at once: two that read first and write later would block each other for good.
+        writes = connection.get_execution_options().get("writes", False)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+    return engine
+
+
+def disconnect(engine: Engine, *, read_only: bool) -> None:
+    """Closes all connections and leaves one plain file, without `-wal` and `-shm` beside it.
+
+    Where another process has the gallery open, the log stays for that process to clear.
+    """
+    engine.dispose()
+    if not read_only:
+        # Changing the journal needs the file to itself, so it comes after the other connections are closed.
+        with suppress(SQLAlchemyError, sqlite3.Error):
+            raw = engine.raw_connection()
+            try:
+                cursor = raw.cursor()
+                cursor.execute("PRAGMA busy_timeout=0")
+                cursor.execute("PRAGMA journal_mode=DELETE").fetchall()
+                cursor.close()
+            finally:
+                raw.close()
+    engine.dispose()
+
+
+def create_file(path: Path) -> None:
+    """Makes an empty file where none is.
+
+    Raises:
+        InputError: If there is something already, or the folder is missing or not writable.
+    """
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644))
+    except FileExistsError:
+        raise InputError(f"{path}: exists already; give another path or remove it first") from None
+    except FileNotFoundError:
+        raise InputError(f"{path}: cannot be created, {path.parent} does not exist; make that folder first") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be created: {error.strerror}; give a path in a writable folder") from None
+
+
+def check_file(path: Path, *, read_only: bool) -> None:
+    """Checks that a path is a file that can be read, and written where it has to be.
+
+    Raises:
+        InputError: If it is not.
+    """
+    try:
+        if path.is_dir():
+            inside = path / "gallery.db"
+            hint = f"give {inside}" if inside.is_file() else "give the gallery.db that annotate wrote"
+            raise InputError(f"{path}: is a folder, not a gallery; {hint}")
+        if not path.exists():
+            raise InputError(f"{path}: no such gallery; give the gallery.db that annotate wrote")
+        with path.open("rb") as file:
+            magic = file.read(16)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    if magic != b"SQLite format 3\0":
+        raise InputError(f"{path}: is not a gallery; give the gallery.db that annotate wrote")
+    if not read_only and not (os.access(path, os.W_OK) and os.access(path.absolute().parent, os.W_OK)):
+        raise InputError(
+            f"{path}: cannot be written, and every search is entered in the gallery's audit log; "
+            "copy it to a writable folder"
+        )
+
+
+@contextmanager
+def one_line(path: Path) -> Iterator[None]:
+    """Turns what the database reports into one line for the user.
+
+    Raises:
+        InputError: If the database failed: damaged, locked, full or read-only.
+    """
+    try:
+        yield
+    except DatabaseError as error:
+        cause = str(error.orig)
+        if "locked" in cause:
+            cure = "another process is writing to it; try again when it is done"
+        elif "malformed" in cause or "not a database" in cause:
+            cure = "the file is damaged; restore it from a copy or annotate again"
+        elif "readonly" in cause:
+            cure = "make the file and its folder writable, or copy it"
+        elif "full" in cause:
+            cure = "free some space on its disk"
+        else:
+            cure = "make sure that the file is a whole gallery and its folder is writable"
+        raise InputError(f"{path}: {cause}; {cure}") from error

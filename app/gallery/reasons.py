@@ -1,0 +1,83 @@
+"""Why two crops match: what pooled and spatial matching each say, and which cells found each other."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from reid_model.features import Features, FloatArray
+from reid_model.matching import Method, pair_distances
+
+TOP_CELLS = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Reason:
+    """What makes up the distance of a match.
+
+    Attributes:
+        global_distance: Distance of the pooled features, [0, 2].
+        local_distance: Saliency-weighted distance of the cells, query to gallery, [0, 2].
+        global_share: Share of the match's distance that pooled features make up, [0, 1]; cells make up the rest.
+        query_cells: Query cells that speak most for the match, `(t,)`, by what they add to the similarity (weight
+            times similarity), largest first; row-major positions.
+        gallery_cells: The gallery cell that each found, `(t,)`.
+        weights: Their saliency weights, `(t,)`; a crop's sum to 1.
+        similarities: Cosine of each pair, `(t,)`, [-1, 1].
+    """
+
+    global_distance: float
+    local_distance: float
+    global_share: float
+    query_cells: npt.NDArray[np.intp]
+    gallery_cells: npt.NDArray[np.intp]
+    weights: FloatArray
+    similarities: FloatArray
+
+
+def explain(query: Features, gallery: Features, method: Method = "gasm", top: int = TOP_CELLS) -> list[Reason]:
+    """Explains matches, pair by pair.
+
+    Args:
+        query: n crops.
+        gallery: n crops: the match of each.
+        method: How they were compared.
+        top: Cells named for each match.
+
+    Returns:
+        n reasons.
+
+    Raises:
+        ValueError: If the numbers of crops differ, or the features come from different models.
+    """
+    if len(query) != len(gallery):
+        raise ValueError(f"explain: expected as many matches as queries, given {len(query)} and {len(gallery)}")
+    rows = np.arange(len(query))
+    # Rounding can bring the distance of a crop to itself just below 0.
+    pooled = np.maximum(pair_distances(query, gallery, rows, rows, "global"), 0)
+    spatial = np.maximum(pair_distances(query, gallery, rows, rows, "local"), 0)
+    scores = query.local @ gallery.local.transpose(0, 2, 1)
+    found = scores.argmax(axis=2)
+    similarity = np.take_along_axis(scores, found[:, :, None], axis=2)[:, :, 0]
+    chosen = np.argsort(-query.saliency * similarity, axis=1, kind="stable")[:, :top]
+    return [
+        Reason(
+            global_distance=float(pooled[i]),
+            local_distance=float(spatial[i]),
+            global_share=_global_share(float(pooled[i]), float(spatial[i]), method),
+            query_cells=chosen[i],
+            gallery_cells=found[i, chosen[i]],
+            weights=query.saliency[i, chosen[i]],
+            similarities=similarity[i, chosen[i]],
+        )
+        for i in rows
+    ]
+
+
+def _global_share(pooled: float, spatial: float, method: Method) -> float:
+    if method in ("global", "local"):
+        return 1.0 if method == "global" else 0.0
+    total = pooled + spatial
+    return pooled / total if total > 0 else 0.5

@@ -1,0 +1,299 @@
+"""Annotating recordings: track every camera, link identities, store the gallery, draw from the final identities."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from app.annotate import Annotator
+from app.association import CameraTracklet, Identity, associate
+from app.config import CameraConfig, Config
+from app.detector import Detector
+from app.errors import InputError
+from app.files import prepare_folder, write_json
+from app.gallery import CameraRow, Gallery
+from app.pipeline import Pipeline, Stopwatch
+from app.regions import Regions
+from app.runtime import Interruption, read_ahead
+from app.sources import Frame, Source, open_source
+from app.video import VideoWriter
+from reid_model.embedder import Embedder
+from trackers import Tracklet
+from trackers.evaluation import Rows, write_mot
+
+log = logging.getLogger("crowdtrace")
+
+Progress = Callable[[str, str, int, int | None], None]
+"""Told the stage, the camera, the frames done and the frames expected."""
+
+
+@dataclass(slots=True)
+class Recording:
+    """One camera's recording and what became of it.
+
+    Attributes:
+        config: The camera.
+        source: Its frames.
+        frames: Frames processed.
+        boxes: Boxes of all tracklets.
+        tracklets: Its tracklets, without their pictures: those are in the gallery.
+    """
+
+    config: CameraConfig
+    source: Source
+    frames: int = 0
+    boxes: int = 0
+    tracklets: list[CameraTracklet] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Annotation:
+    """What `annotate` did.
+
+    Attributes:
+        recordings: The cameras, in the order given.
+        identities: The people.
+        seconds: Time spent in each stage.
+        interrupted: Whether Ctrl-C ended it early; what was done by then is complete.
+        warnings: What was not as it should be, a line each.
+    """
+
+    recordings: list[Recording]
+    identities: list[Identity]
+    seconds: dict[str, float]
+    interrupted: bool
+    warnings: list[str]
+
+
+def annotate(cameras: Sequence[CameraConfig], output: Path, config: Config, progress: Progress) -> Annotation:
+    """Tracks recordings and writes videos, MOT rows, identities and a gallery into a folder.
+
+    Args:
+        cameras: The recordings, with unique names.
+        output: Folder for `<camera>.mp4`, `<camera>.txt`, `identities.json` and `gallery.db`; files of these names
+            are replaced.
+        config: Settings.
+        progress: Called after each frame.
+
+    Raises:
+        InputError: If a source, the weights or the output cannot be used.
+    """
+    recordings = [Recording(camera, open_source(camera)) for camera in cameras]
+    _refuse_overwriting(recordings, output)
+    prepare_folder(output)
+    embedder = load_embedder(config)
+    detector = Detector(config.detector)
+    watch = Stopwatch()
+    with Interruption() as interruption:
+        with _NewGallery(output / "gallery.db", embedder.model_id, config) as gallery:
+            for recording in recordings:
+                _track(
+                    recording,
+                    Pipeline(detector, embedder, config.tracker, _regions(recording), watch),
+                    gallery,
+                    interruption,
+                    progress,
+                )
+            done = [recording for recording in recordings if recording.frames]
+            with watch("associate"):
+                identities = associate([item for each in done for item in each.tracklets], config.association)
+                gallery.set_identities(identities)
+        _write_results(output, done, identities)
+        interrupted, interruption.requested = interruption.requested, False
+        for recording in done:
+            _draw(recording, identities, output, watch, interruption, progress)
+        interrupted |= interruption.requested
+    warnings = [line for recording in recordings for line in recording.source.warnings]
+    return Annotation(recordings, identities, dict(watch.seconds), interrupted, warnings)
+
+
+def load_embedder(config: Config) -> Embedder:
+    """The embedder that a configuration asks for.
+
+    Raises:
+        reid_model.checkpoint.WeightsError: If its weights cannot be used.
+    """
+    chosen = config.embedder
+    return Embedder(None if chosen.weights == "default" else Path(chosen.weights), chosen.device, chosen.batch)
+
+
+def _refuse_overwriting(recordings: list[Recording], output: Path) -> None:
+    for recording in recordings:
+        target = output / f"{recording.config.name}.mp4"
+        if target.exists() and target.samefile(recording.config.source):
+            raise InputError(f"{target}: the annotated video would replace its own source; give another --output")
+
+
+def _regions(recording: Recording) -> Regions:
+    return Regions(recording.config, recording.source.width, recording.source.height)
+
+
+class _NewGallery:
+    """A gallery written beside the old one, which it replaces only when it is complete."""
+
+    def __init__(self, path: Path, model_id: str, config: Config) -> None:
+        self._path = path
+        self._partial = path.with_name(f".{path.name}.part")
+        self._clear()
+        self._gallery = Gallery.create(self._partial, model_id, config=config.gallery)
+
+    def _clear(self) -> None:
+        for suffix in ("", "-wal", "-shm"):
+            self._partial.with_name(self._partial.name + suffix).unlink(missing_ok=True)
+
+    def __enter__(self) -> Gallery:
+        return self._gallery
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        self._gallery.close()
+        if kind is None:
+            self._partial.replace(self._path)
+        else:
+            self._clear()
+
+
+def _track(
+    recording: Recording, pipeline: Pipeline, gallery: Gallery, interruption: Interruption, progress: Progress
+) -> None:
+    """The first pass over a camera: its tracklets go into the gallery as they end."""
+    if interruption.requested:
+        return
+    source, name = recording.source, recording.config.name
+    gallery.add_camera(_camera_row(recording))
+    for frame in _timed(source, pipeline.watch):
+        pipeline.process(frame)
+        recording.frames += 1
+        _keep(recording, pipeline.finished(), gallery, pipeline.watch)
+        progress("track", name, recording.frames, source.frame_count)
+        if interruption.requested:
+            break
+    _keep(recording, pipeline.flush(), gallery, pipeline.watch)
+    gallery.add_camera(_camera_row(recording))
+
+
+def _timed(source: Source, watch: Stopwatch) -> Iterator[Frame]:
+    """The frames of a source, read ahead; the time spent waiting for them counts as decoding."""
+    frames = read_ahead(source)
+    while True:
+        with watch("decode"):
+            frame = next(frames, None)
+        if frame is None:
+            return
+        yield frame
+
+
+def _camera_row(recording: Recording) -> CameraRow:
+    source = recording.source
+    return CameraRow(
+        name=recording.config.name,
+        source=str(Path(recording.config.source).resolve()),
+        start=recording.config.start,
+        width=source.width,
+        height=source.height,
+        rate=float(source.rate),
+        frame_count=recording.frames,
+    )
+
+
+def _keep(recording: Recording, ended: list[Tracklet], gallery: Gallery, watch: Stopwatch) -> None:
+    if not ended:
+        return
+    with watch("store"):
+        gallery.add_tracklets(recording.config.name, ended)
+    for tracklet in ended:
+        bare = dataclasses.replace(tracklet, exemplar_crops=(None,) * len(tracklet.exemplar_crops))
+        recording.tracklets.append(CameraTracklet(recording.config.name, bare))
+        recording.boxes += len(tracklet)
+
+
+def identity_rows(identities: Sequence[Identity], camera: str) -> Rows:
+    """The boxes of a camera with their identities as MOT rows: frames from 1, in order of frame, then identity."""
+    members = [
+        (identity.number, member.tracklet)
+        for identity in identities
+        for member in identity.members
+        if member.camera == camera
+    ]
+    if not members:
+        return Rows(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), np.zeros(0))
+    frames = np.concatenate([tracklet.frames for _, tracklet in members]) + 1
+    numbers = np.concatenate([np.full(len(tracklet), number, np.int64) for number, tracklet in members])
+    order = np.lexsort((numbers, frames))
+    boxes = np.concatenate([tracklet.boxes for _, tracklet in members]).astype(np.float64)
+    scores = np.concatenate([tracklet.scores for _, tracklet in members]).astype(np.float64)
+    return Rows(frames[order], numbers[order], boxes[order], scores[order], np.full(len(order), -1.0))
+
+
+def _write_results(output: Path, recordings: list[Recording], identities: list[Identity]) -> None:
+    for recording in recordings:
+        name = recording.config.name
+        write_mot(output / f"{name}.txt", identity_rows(identities, name))
+    cameras = [
+        {
+            "name": row.name,
+            "source": row.source,
+            "start": row.start,
+            "width": row.width,
+            "height": row.height,
+            "rate": row.rate,
+            "frames": row.frame_count,
+        }
+        for row in map(_camera_row, recordings)
+    ]
+    people = [
+        {
+            "identity": identity.number,
+            "status": identity.status,
+            "reason": identity.reason,
+            "tracklets": [_tracklet_facts(member) for member in identity.members],
+        }
+        for identity in identities
+    ]
+    write_json(output / "identities.json", {"cameras": cameras, "identities": people})
+
+
+def _tracklet_facts(member: CameraTracklet) -> dict[str, object]:
+    tracklet = member.tracklet
+    return {
+        "camera": member.camera,
+        "track": tracklet.track_id,
+        "first_frame": int(tracklet.frames[0]),
+        "last_frame": int(tracklet.frames[-1]),
+        "first_time": float(tracklet.times[0]),
+        "last_time": float(tracklet.times[-1]),
+        "boxes": len(tracklet),
+        "exemplars": 0 if tracklet.exemplars is None else len(tracklet.exemplars),
+    }
+
+
+def _draw(
+    recording: Recording,
+    identities: list[Identity],
+    output: Path,
+    watch: Stopwatch,
+    interruption: Interruption,
+    progress: Progress,
+) -> None:
+    """The second pass over a camera: the frames that were tracked, drawn with their final identities."""
+    if interruption.requested:
+        return
+    source, name = recording.source, recording.config.name
+    rows = identity_rows(identities, name)
+    edges: npt.NDArray[np.intp] = np.searchsorted(rows.frames, np.arange(1, recording.frames + 2))
+    annotator = Annotator(source.height)
+    with VideoWriter(output / f"{name}.mp4", source.width, source.height, source.rate) as writer:
+        for frame in _timed(source, watch):
+            if frame.index >= recording.frames or interruption.requested:
+                break
+            shown = slice(edges[frame.index], edges[frame.index + 1])
+            with watch("draw"):
+                image = annotator.draw(frame.image, rows.boxes[shown], rows.ids[shown])
+            with watch("encode"):
+                writer.write(image, frame.time)
+            progress("draw", name, frame.index + 1, recording.frames)

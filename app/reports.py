@@ -1,0 +1,188 @@
+"""What the commands print, and the JSON they write."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bars
+from rich.table import Table
+
+from app import __version__
+from app.config import CameraConfig, Config
+from app.contact_sheet import format_time
+from app.errors import InputError
+from app.files import write_json
+from app.finding import Found
+from app.offline import Annotation
+from app.search import to_rows
+
+Result = Mapping[str, object]
+
+
+class Progress:
+    """Progress bars on standard error, one for each stage and camera; silent where that is no terminal."""
+
+    def __init__(self) -> None:
+        self._bars = Bars(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            disable=not sys.stderr.isatty(),
+        )
+        self._tasks: dict[str, TaskID] = {}
+
+    def __enter__(self) -> Progress:
+        self._bars.start()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bars.stop()
+
+    def update(self, stage: str, camera: str, done: int, expected: int | None) -> None:
+        """Shows how far a stage of a camera is."""
+        name = f"{stage} {camera}"
+        if name not in self._tasks:
+            self._tasks[name] = self._bars.add_task(name, total=expected)
+        self._bars.update(self._tasks[name], completed=done)
+
+
+def chosen_cameras(named: Sequence[CameraConfig], config: Config) -> list[CameraConfig]:
+    """The cameras to work on: the sources named, with the settings of configured cameras of the same name.
+
+    Raises:
+        InputError: If nothing is named, neither as a source nor in the configuration.
+    """
+    if not named and not config.cameras:
+        raise InputError("nothing to do: name a video, as in: annotate video.mp4 --output out")
+    known = {camera.name: camera for camera in config.cameras}
+    if not named:
+        return list(config.cameras)
+    return [
+        known[camera.name].model_copy(update={"source": camera.source}) if camera.name in known else camera
+        for camera in named
+    ]
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, justify="left" if column in ("name", "camera", "stage") else "right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
+    # Without a terminal rich assumes 80 columns and would cut the values.
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+def print_results(command: str, results: Sequence[Result], json_file: Path | None) -> None:
+    """One row a result, and the JSON if asked for.
+
+    Raises:
+        InputError: If the JSON cannot be written.
+    """
+    if results:
+        columns = list(results[0])
+        _table(columns, [[result.get(column, "") for column in columns] for result in results])
+    _write(command, results, json_file)
+
+
+def _write(command: str, results: Sequence[Result], json_file: Path | None) -> None:
+    if json_file is not None:
+        write_json(json_file, {"command": command, "version": __version__, "results": list(results)})
+
+
+def print_annotation(annotation: Annotation, output: Path, json_file: Path | None) -> None:
+    """What was found in each camera, what each stage cost, and where the files are.
+
+    Raises:
+        InputError: If the JSON cannot be written.
+    """
+    for warning in annotation.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    results: list[dict[str, object]] = []
+    for recording in annotation.recordings:
+        frames = recording.frames
+        results.append(
+            {
+                "name": recording.config.name,
+                "frames": frames,
+                "tracklets": len(recording.tracklets),
+                "boxes": recording.boxes,
+                "boxes_per_frame": round(recording.boxes / frames, 2) if frames else 0.0,
+            }
+        )
+    frames = sum(recording.frames for recording in annotation.recordings)
+    total = sum(annotation.seconds.values())
+    print_results("annotate", [], None)
+    _table(list(results[0]), [list(result.values()) for result in results])
+    print()
+    _table(
+        ["stage", "seconds", "ms a frame", "share"],
+        [
+            [stage, seconds, 1000 * seconds / max(frames, 1), f"{seconds / max(total, 1e-9):.0%}"]
+            for stage, seconds in annotation.seconds.items()
+        ],
+    )
+    linked = sum(identity.status == "linked" for identity in annotation.identities)
+    print(
+        f"\n{frames} frames in {total:.1f} s: {frames / max(total, 1e-9):.1f} frames a second\n"
+        f"{len(annotation.identities)} identities, {linked} of them linked from several tracklets\n"
+        f"written to {output}"
+    )
+    if annotation.interrupted:
+        print("interrupted: the files hold what was done by then", file=sys.stderr)
+    summary = {
+        "name": "all",
+        "frames": frames,
+        "identities": len(annotation.identities),
+        "linked": linked,
+        "fps": round(frames / max(total, 1e-9), 2),
+        **{f"{stage}_s": round(seconds, 3) for stage, seconds in annotation.seconds.items()},
+    }
+    _write("annotate", [*results, summary], json_file)
+
+
+def _box(box: tuple[float, float, float, float]) -> str:
+    """Left, top, width and height, as `--box` takes them."""
+    left, top, right, bottom = box
+    return f"{left:.0f} {top:.0f} {right - left:.0f} {bottom - top:.0f}"
+
+
+def print_search(found: Found, json_file: Path | None) -> None:
+    """The ranked matches and where the contact sheet is.
+
+    Raises:
+        InputError: If the JSON cannot be written.
+    """
+    print(found.title)
+    if found.matches:
+        _table(
+            ["rank", "distance", "pooled", "spatial", "camera", "time", "frame", "box", "track", "identity"],
+            [
+                [
+                    match.rank,
+                    f"{match.distance:.3f}",
+                    f"{match.reason.global_distance:.3f}",
+                    f"{match.reason.local_distance:.3f}",
+                    match.camera,
+                    format_time(match.time),
+                    match.frame,
+                    " ".join(
+                        f"{v:.0f}" for v in (*match.box[:2], match.box[2] - match.box[0], match.box[3] - match.box[1])
+                    ),
+                    match.track,
+                    match.identity if match.identity is not None else "-",
+                ]
+                for match in found.matches
+            ],
+        )
+    else:
+        print("nobody in the gallery fits these filters")
+    print(f"\n{len(found.matches)} matches in {1000 * found.seconds:.0f} ms")
+    print(f"contact sheet {found.sheet}\nlist {found.table}")
+    _write("search", to_rows(found.matches), json_file)

@@ -1,0 +1,309 @@
+"""A person, given by a box, pictures or an identity, into the sightings that look most like them."""
+
+from __future__ import annotations
+
+import difflib
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from app.errors import InputError
+from app.gallery import CameraRow, Gallery, Index
+from app.gallery.index import SHORTLIST
+from app.gallery.packing import Dimensions
+from app.gallery.reasons import Reason, explain
+from reid_model.features import Features
+from reid_model.matching import Method
+
+MOST_EXEMPLARS = 5
+"""Most sightings of one tracklet: so many hits are needed to be sure of a number of tracklets."""
+
+EDGE = 2.0
+"""Pixels that a box may reach over the frame's edge: rounding, not a mistake."""
+
+
+@dataclass(frozen=True, eq=False)
+class Match:
+    """A tracklet that was found, by its best sighting.
+
+    Attributes:
+        rank: From 1, nearest first.
+        distance: Distance to the nearest query crop, [0, 2].
+        camera: Name of the camera.
+        time: Time of the sighting, seconds since the epoch.
+        frame: 0-based frame number of the sighting.
+        box: Left, top, right, bottom in source pixels.
+        track: Number of the track in that camera.
+        span: First and last time of the tracklet, seconds since the epoch.
+        identity: Number of the identity, or None where none was decided.
+        status: `linked` or `unknown`, or None.
+        mass: Saliency mass of the crop, [0, 1]: low for a person mostly hidden.
+        query: Which query crop was nearest, from 0.
+        reason: What makes up the distance.
+        crop: JPEG of the sighting, or None where none is stored.
+    """
+
+    rank: int
+    distance: float
+    camera: str
+    time: float
+    frame: int
+    box: tuple[float, float, float, float]
+    track: int
+    span: tuple[float, float]
+    identity: int | None
+    status: str | None
+    mass: float
+    query: int
+    reason: Reason
+    crop: bytes | None
+
+
+@dataclass(frozen=True)
+class BoxQuery:
+    """A box in a stored camera's frame, checked.
+
+    Attributes:
+        camera: The camera, with the path of its source.
+        frame: 0-based frame number.
+        time: Time of that frame, seconds since the epoch, from the camera's start and rate (exact at constant rate).
+        box: Left, top, right, bottom in source pixels, inside the frame.
+    """
+
+    camera: CameraRow
+    frame: int
+    time: float
+    box: tuple[float, float, float, float]
+
+
+def search(
+    gallery: Gallery,
+    query: Features,
+    *,
+    top: int = 20,
+    start: float | None = None,
+    end: float | None = None,
+    cameras: Sequence[str] | None = None,
+    exact: bool = False,
+    method: Method = "gasm",
+    origin: Mapping[str, object] | None = None,
+    who: str | None = None,
+) -> list[Match]:
+    """Finds a person in a gallery and enters the search in its audit log.
+
+    Args:
+        gallery: Where to search, open for writing.
+        query: One or more crops of one person.
+        top: Most matches returned.
+        start: Earliest time, seconds since the epoch, included.
+        end: Latest time, included.
+        cameras: Names of the cameras to search; None for all.
+        exact: Whether every sighting is matched cell by cell, not a shortlist only.
+        method: How crops are compared.
+        origin: Where the query comes from (camera, frame and box, or files, or identity), for the audit log.
+        who: User name for the audit log; None for the account that the program runs under.
+
+    Returns:
+        Matches, nearest first, one for each tracklet.
+
+    Raises:
+        InputError: If a camera is not in the gallery, the times or `top` are out of range, there is no query crop,
+            the query comes from another model, or the search cannot be entered in the audit log.
+    """
+    _check_request(gallery, query, top, start, end)
+    names = None if cameras is None else [find_camera(gallery, name).name for name in cameras]
+    index = Index.build(gallery, names, start, end)
+    matches = _matches(gallery, index, query, top, exact=exact, method=method)
+    details: dict[str, object] = {
+        "origin": dict(origin or {}),
+        "crops": len(query),
+        "top": top,
+        "from": start,
+        "to": end,
+        "cameras": names,
+        "exact": exact,
+        "method": method,
+        "found": [[match.camera, match.track] for match in matches],
+    }
+    gallery.audit("search", details, who=who)
+    return matches
+
+
+def box_query(
+    gallery: Gallery,
+    camera: str,
+    box: Sequence[float],
+    *,
+    frame: int | None = None,
+    time: float | None = None,
+) -> BoxQuery:
+    """Checks a box that someone pointed at.
+
+    Args:
+        gallery: Where the camera is stored.
+        camera: Name of the camera.
+        box: Left, top, width, height in source pixels; it may reach over the frame's edge by 2 pixels, and is cut
+            there.
+        frame: 0-based frame number, or
+        time: seconds since the epoch: the frame nearest to it. One of both is given.
+
+    Returns:
+        The camera, frame, time and box.
+
+    Raises:
+        InputError: If the camera is not in the gallery, or the frame, time or box is not in its video.
+    """
+    row = find_camera(gallery, camera)
+    if (frame is None) == (time is None):
+        raise InputError("give a frame number or a time, one of both")
+    frame = _frame_at(row, time) if time is not None else _check_frame(row, frame or 0)
+    moment = row.start + frame / row.rate if row.rate > 0 else row.start
+    return BoxQuery(row, frame, moment, _box_inside(row, box))
+
+
+def identity_query(gallery: Gallery, number: int) -> Features:
+    """The features of all of an identity's sightings, to search for it elsewhere.
+
+    Raises:
+        InputError: If there is no such identity, or none of its sightings is left.
+    """
+    if gallery.identity(number) is None:
+        known = len(gallery.identities())
+        cure = f"give one of the {known} that identities.json lists" if known else "it holds no identities"
+        raise InputError(f"identity {number}: not in {gallery.path}; {cure}")
+    _, features = gallery.sightings(identity=number)
+    if features is None:
+        raise InputError(f"identity {number}: has no sighting to search by (none was stored, or all have expired)")
+    return features
+
+
+def find_camera(gallery: Gallery, name: str) -> CameraRow:
+    """The stored camera of that name.
+
+    Raises:
+        InputError: If there is none; the message names those there are, and the nearest.
+    """
+    known = {row.name: row for row in gallery.cameras()}
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    listed = ", ".join(known) or "none"
+    raise InputError(f"camera {name!r}: not in {gallery.path}, which has {listed}{hint}")
+
+
+def to_rows(matches: Sequence[Match]) -> list[dict[str, object]]:
+    """Matches as plain values for tables, CSV and JSON; without pictures.
+
+    Box columns are left, top, width, height in source pixels, as `box_query` takes them.
+    """
+    return [
+        {
+            "rank": match.rank,
+            "distance": round(match.distance, 4),
+            "camera": match.camera,
+            "time": match.time,
+            "frame": match.frame,
+            "left": round(match.box[0], 1),
+            "top": round(match.box[1], 1),
+            "width": round(match.box[2] - match.box[0], 1),
+            "height": round(match.box[3] - match.box[1], 1),
+            "track": match.track,
+            "first_time": match.span[0],
+            "last_time": match.span[1],
+            "identity": match.identity,
+            "status": match.status,
+            "mass": round(match.mass, 4),
+            "query": match.query,
+            "global_distance": round(match.reason.global_distance, 4),
+            "local_distance": round(match.reason.local_distance, 4),
+        }
+        for match in matches
+    ]
+
+
+def _matches(gallery: Gallery, index: Index, query: Features, top: int, *, exact: bool, method: Method) -> list[Match]:
+    if index.features is None:
+        return []
+    wanted = max(SHORTLIST, top * MOST_EXEMPLARS)
+    hits = index.search(query, wanted, exact=exact, method=method, shortlist=wanted)
+    best: dict[tuple[str, int], int] = {}
+    for place, position in enumerate(hits.positions.tolist()):
+        best.setdefault((index.rows[position].camera, index.rows[position].track), place)
+    places = list(best.values())[:top]
+    positions, nearest = hits.positions[places], hits.crops[places]
+    reasons = explain(query[nearest], index.features[positions], method)
+    rows = [index.rows[position] for position in positions.tolist()]
+    crops = gallery.crops([row.id for row in rows])
+    return [
+        Match(
+            rank=rank,
+            distance=float(hits.distances[place]),
+            camera=row.camera,
+            time=row.time,
+            frame=row.frame,
+            box=row.box,
+            track=row.track,
+            span=row.span,
+            identity=row.identity,
+            status=row.status,
+            mass=row.mass,
+            query=int(hits.crops[place]),
+            reason=reason,
+            crop=crop,
+        )
+        for rank, (place, row, reason, crop) in enumerate(zip(places, rows, reasons, crops, strict=True), 1)
+    ]
+
+
+def _check_request(gallery: Gallery, query: Features, top: int, start: float | None, end: float | None) -> None:
+    if top < 1:
+        raise InputError(f"top {top}: must be 1 or more")
+    for name, value in (("from", start), ("to", end)):
+        if value is not None and not math.isfinite(value):
+            raise InputError(f"{name} {value}: must be a finite time")
+    if start is not None and end is not None and start > end:
+        raise InputError(f"from {start:.2f} is after to {end:.2f}; swap them")
+    if not len(query):
+        raise InputError("nothing to search for: no picture gave features")
+    stored, given = gallery.dimensions(), Dimensions.of(query)
+    if stored is not None and (stored.pooled, stored.local) != (given.pooled, given.local):
+        raise InputError(
+            f"{gallery.path}: holds vectors of {stored}, the query has {given}; use the weights that it was made with"
+        )
+
+
+def _check_frame(camera: CameraRow, frame: int) -> int:
+    if frame < 0 or 0 < camera.frame_count <= frame:
+        last = f" to {camera.frame_count - 1}" if camera.frame_count > 0 else " and up"
+        raise InputError(f"frame {frame}: camera {camera.name} has frames 0{last}; give one of them")
+    return frame
+
+
+def _frame_at(camera: CameraRow, time: float) -> int:
+    if camera.rate <= 0 or camera.frame_count <= 0:
+        raise InputError(f"time {time:.2f}: the frame rate of camera {camera.name} is not known; give a frame number")
+    frame = round((time - camera.start) * camera.rate) if math.isfinite(time) else -1
+    if not 0 <= frame < camera.frame_count:
+        last = camera.start + (camera.frame_count - 1) / camera.rate
+        span = f"{camera.start:.2f} to {last:.2f}"
+        raise InputError(f"time {time:.2f}: camera {camera.name} was recorded from {span}; give a time in between")
+    return frame
+
+
+def _box_inside(camera: CameraRow, box: Sequence[float]) -> tuple[float, float, float, float]:
+    if len(box) != 4:
+        raise InputError(f"box: expected left top width height, given {len(box)} numbers")
+    left, top, width, height = (float(value) for value in box)
+    given = f"box {left:g} {top:g} {width:g} {height:g}"
+    if not all(math.isfinite(value) for value in (left, top, width, height)) or width <= 0 or height <= 0:
+        raise InputError(f"{given}: width and height must be above 0; give left top width height in pixels")
+    right, bottom = left + width, top + height
+    if left < -EDGE or top < -EDGE or right > camera.width + EDGE or bottom > camera.height + EDGE:
+        raise InputError(
+            f"{given}: not inside the frame of camera {camera.name}, {camera.width} x {camera.height} pixels"
+        )
+    cut = (max(left, 0.0), max(top, 0.0), min(right, float(camera.width)), min(bottom, float(camera.height)))
+    if cut[2] - cut[0] < 1 or cut[3] - cut[1] < 1:
+        raise InputError(f"{given}: smaller than a pixel; give left top width height in pixels")
+    return cut

@@ -1,0 +1,133 @@
+"""Reading the configuration: a YAML file and `--set` overrides into a validated `Config`."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, get_args
+
+import yaml
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+
+from app.config import Config
+from app.errors import InputError
+
+UNKNOWN_KEY = {"extra_forbidden", "unexpected_keyword_argument"}
+COMMAND_LINE = "--set"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML that refuses a key given twice, which plain YAML would silently settle by taking the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value]
+        for position, key in enumerate(keys):
+            if key in keys[:position]:
+                raise yaml.constructor.ConstructorError(None, None, f"the key '{key}' is given twice", node.start_mark)
+        return super().construct_mapping(node, deep)
+
+
+def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Config:
+    """Reads and validates a configuration.
+
+    Args:
+        path: A YAML file, or None for the defaults alone.
+        overrides: `a.b=c` each, applied in order over the file; the value is YAML.
+
+    Raises:
+        InputError: Naming the file, the key's path, what was given, what is allowed and, for an unknown key, the
+            nearest known one.
+    """
+    values = _read(path) if path is not None else {}
+    overridden = {_override(values, text) for text in overrides}
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        dotted = ".".join(str(part) for part in problem["loc"])
+        ours = any(f"{key}.".startswith(f"{dotted}.") or f"{dotted}.".startswith(f"{key}.") for key in overridden)
+        where = COMMAND_LINE if path is None or ours else str(path)
+        raise InputError(f"{where}: {_explain(problem, dotted)}") from None
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.load(path.read_text(encoding="utf-8"), _Loader)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file; name a YAML configuration, such as configs/default.yaml") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be read as text ({error}); name a YAML configuration") from None
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}" if mark else ""
+        raise InputError(f"{path}:{line} not valid YAML: {getattr(error, 'problem', error)}") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: expected sections such as 'cameras:', given a {type(values).__name__}")
+    return values
+
+
+def _override(values: dict[str, Any], text: str) -> str:
+    """Sets one `a.b=c` in the raw values and returns its path."""
+    dotted, equals, raw = text.partition("=")
+    keys = dotted.split(".")
+    if not equals or not all(keys):
+        raise InputError(f"{COMMAND_LINE} {text}: expected KEY=VALUE, such as detector.confidence=0.2")
+    try:
+        value = yaml.load(raw, _Loader)
+    except yaml.YAMLError:
+        raise InputError(f"{COMMAND_LINE} {text}: the value is not valid YAML; quote it") from None
+    target: Any = values
+    for depth, key in enumerate(keys):
+        last = depth == len(keys) - 1
+        place: Any = key
+        if isinstance(target, list):
+            if not key.isdigit() or int(key) >= len(target):
+                raise InputError(
+                    f"{COMMAND_LINE} {text}: '{key}' is no entry of {'.'.join(keys[:depth])}; there are {len(target)}"
+                )
+            place = int(key)
+        elif not isinstance(target, dict):
+            raise InputError(f"{COMMAND_LINE} {text}: {'.'.join(keys[:depth])} has no parts to set")
+        elif not last and target.get(key) is None:
+            target[key] = {}
+        if last:
+            target[place] = value
+        else:
+            target = target[place]
+    return dotted
+
+
+def _fields(annotation: Any) -> dict[str, FieldInfo]:
+    """The fields of a section's type, whether it is a model, a dataclass or a list of either."""
+    for candidate in (annotation, *get_args(annotation)):
+        fields = getattr(candidate, "__pydantic_fields__", None)
+        if fields:
+            return dict(fields)
+    return {}
+
+
+def _explain(problem: Any, dotted: str) -> str:
+    """One validation problem in words: path, what was given, what is allowed."""
+    fields: dict[str, FieldInfo] = dict(Config.model_fields)
+    field: FieldInfo | None = None
+    for part in problem["loc"]:
+        if isinstance(part, str) and part in fields:
+            field = fields[part]
+            fields = _fields(field.annotation)
+    if problem["type"] in UNKNOWN_KEY:
+        near = difflib.get_close_matches(str(problem["loc"][-1]), fields, n=1, cutoff=0.4)
+        hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(fields)}"
+        return f"{dotted}: unknown key, given {problem['input']!r}; {hint}"
+    if problem["type"] == "missing":
+        return f"{dotted}: required, but not given ({field.description if field else ''})"
+    message: str = problem["msg"].removeprefix("Value error, ")
+    message = message.replace("Input should be", "expected").replace("String should", "expected to")
+    if not dotted:
+        return message
+    about = f" ({field.description})" if field is not None and field.description else ""
+    given = repr(problem["input"])
+    return f"{dotted}: given {given if len(given) <= 60 else given[:57] + '...'}; {message}{about}"

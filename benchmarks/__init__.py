@@ -1,0 +1,1 @@
+"""One file for each figure we publish; each prints a table and writes JSON."""

@@ -1,0 +1,1 @@
+"""Training GASM: teachers, targets, augmentation, losses and the loop."""

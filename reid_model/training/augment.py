@@ -1,0 +1,161 @@
+"""Training augmentation of whole batches: the image, its mask and its joints move together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor
+
+from reid_model.training.targets import SWAP
+
+
+@dataclass(slots=True)
+class Batch:
+    """Augmented crops with their targets.
+
+    Attributes:
+        images: RGB in [0, 1], `(n, 3, H, W)`, at the network's input size.
+        masks: The visible target person, `(n, h, w)`, in [0, 1], at the stored size.
+        joints: `(n, 13, 3)`: x, y as shares of the crop, confidence (0 where hidden or outside).
+    """
+
+    images: Tensor
+    masks: Tensor
+    joints: Tensor
+
+
+@dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """How strongly crops are changed.
+
+    Attributes:
+        zoom: Largest relative change of scale.
+        shift: Largest shift, as a share of the crop.
+        colour: Largest relative change of brightness, contrast and saturation.
+        person: Share of crops with another person pasted over them.
+        patch: Share of crops with a rectangle of another picture pasted over them.
+    """
+
+    zoom: float = 0.12
+    shift: float = 0.07
+    colour: float = 0.25
+    person: float = 0.3
+    patch: float = 0.3
+
+
+def _sample(pixels: Tensor, scale: Tensor, flip: Tensor, shift: Tensor, size: tuple[int, int], padding: str) -> Tensor:
+    """Resamples `(n, c, h, w)` so that output x = (input x · flip · scale + shift), in [-1, 1] coordinates."""
+    theta = pixels.new_zeros(len(pixels), 2, 3)
+    theta[:, 0, 0] = flip / scale
+    theta[:, 1, 1] = 1 / scale
+    theta[:, 0, 2] = -flip * shift[:, 0] / scale
+    theta[:, 1, 2] = -shift[:, 1] / scale
+    grid = F.affine_grid(theta, [len(pixels), 1, *size], align_corners=False)
+    return F.grid_sample(pixels, grid, padding_mode=padding, align_corners=False)
+
+
+class Augmenter:
+    """Turns stored crops into training batches, with its own random numbers so that a run can be repeated.
+
+    All changes are made at the resolution the crops are stored at; the last step enlarges them to the network's input.
+    """
+
+    def __init__(self, config: AugmentConfig, stored: tuple[int, int], size: tuple[int, int], seed: int) -> None:
+        self.config = config
+        self.size = stored
+        self.input_size = size
+        self.random = torch.Generator().manual_seed(seed)
+
+    def _uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
+        return torch.rand(*shape, generator=self.random) * (high - low) + low
+
+    def __call__(self, images: Tensor, masks: Tensor, joints: Tensor, identities: Tensor) -> Batch:
+        """Augments a batch.
+
+        Args:
+            images: RGB, `(n, h, w, 3)` uint8.
+            masks: `(n, hm, wm)` bool.
+            joints: `(n, 13, 3)`.
+            identities: `(n,)`; only other people are pasted over a crop.
+        """
+        batch = self._move(images.permute(0, 3, 1, 2).float() / 255, masks.float()[:, None], joints)
+        batch.images = self._colour(batch.images)
+        self._paste_people(batch, identities)
+        self._paste_patches(batch)
+        batch.images = F.interpolate(batch.images, self.input_size, mode="bilinear", align_corners=False)
+        return batch
+
+    def _move(self, images: Tensor, masks: Tensor, joints: Tensor) -> Batch:
+        n, zoom, shift = len(images), self.config.zoom, self.config.shift
+        flip = torch.where(self._uniform(n) < 0.5, -1.0, 1.0)
+        scale = self._uniform(n, low=1 - zoom, high=1 + zoom)
+        offset = self._uniform(n, 2, low=-2 * shift, high=2 * shift)
+        moved = joints.clone()
+        moved[flip < 0] = moved[flip < 0][:, torch.from_numpy(SWAP)]
+        centred = moved[..., :2] * 2 - 1
+        centred[..., 0] *= flip[:, None]
+        moved[..., :2] = (centred * scale[:, None, None] + offset[:, None] + 1) / 2
+        outside = ((moved[..., :2] <= 0) | (moved[..., :2] >= 1)).any(dim=-1)
+        moved[..., 2] = moved[..., 2].masked_fill(outside, 0)
+        return Batch(
+            _sample(images, scale, flip, offset, self.size, "border"),
+            _sample(masks, scale, flip, offset, self.size, "zeros")[:, 0],
+            moved,
+        )
+
+    def _colour(self, images: Tensor) -> Tensor:
+        n, c = len(images), self.config.colour
+        brightness, contrast, saturation = (self._uniform(n, 1, 1, 1, low=1 - c, high=1 + c) for _ in range(3))
+        images = images * brightness
+        images = torch.lerp(images.mean(dim=(1, 2, 3), keepdim=True), images, contrast)
+        return torch.lerp(images.mean(dim=1, keepdim=True), images, saturation).clamp(0, 1)
+
+    def _paste_people(self, batch: Batch, identities: Tensor) -> None:
+        """Covers some crops with people cut from others, from a side or from below; those people are background."""
+        n = len(batch.images)
+        donors = torch.randperm(n, generator=self.random)
+        chosen = ((self._uniform(n) < self.config.person) & (identities != identities[donors])).nonzero()[:, 0]
+        if not len(chosen):
+            return
+        source, k = donors[chosen], len(chosen)
+        sideways = self._uniform(k) < 0.6
+        x = self._uniform(k, low=0.75, high=1.4) * torch.where(self._uniform(k) < 0.5, -1.0, 1.0)
+        y = self._uniform(k, low=0.7, high=1.4)
+        shift = torch.stack([torch.where(sideways, x, x * 0.3), torch.where(sideways, y * 0.2, y)], dim=1)
+        flip = torch.where(self._uniform(k) < 0.5, -1.0, 1.0)
+        scale = self._uniform(k, low=0.9, high=1.3)
+        layer = torch.cat([batch.images[source], batch.masks[source][:, None]], dim=1)
+        layer = _sample(layer, scale, flip, shift, self.size, "zeros")
+        cover = layer[:, 3].clamp(0, 1)
+        batch.images[chosen] = torch.lerp(batch.images[chosen], layer[:, :3], cover[:, None])
+        batch.masks[chosen] *= 1 - cover
+        self._hide_joints(batch, chosen, cover)
+
+    def _hide_joints(self, batch: Batch, rows: Tensor, cover: Tensor) -> None:
+        height, width = self.size
+        x = (batch.joints[rows, :, 0] * width).long().clamp(0, width - 1)
+        y = (batch.joints[rows, :, 1] * height).long().clamp(0, height - 1)
+        hidden = cover[torch.arange(len(rows))[:, None], y, x] > 0.5
+        batch.joints[rows, :, 2] = batch.joints[rows, :, 2].masked_fill(hidden, 0)
+
+    def _paste_patches(self, batch: Batch) -> None:
+        """Covers rectangles, as things between camera and person do, with the scenery of another crop."""
+        n, (height, width) = len(batch.images), self.size
+        chosen = (self._uniform(n) < self.config.patch).nonzero()[:, 0].tolist()
+        cover = torch.zeros(len(chosen), height, width)
+        for k, row in enumerate(chosen):
+            high, wide = (self._uniform(2, low=0.2, high=0.6) * torch.tensor([height, width])).long().tolist()
+            if self._uniform(1) < 0.5:
+                wide = width
+            corner = self._uniform(4)
+            top, y = (int(corner[i] * (height - high + 1)) for i in (0, 2))
+            left, x = (int(corner[i] * (width - wide + 1)) for i in (1, 3))
+            donor = (row + 1 + int(self._uniform(1) * (n - 1))) % n
+            patch = batch.images[donor, :, y : y + high, x : x + wide].clone()
+            batch.images[row, :, top : top + high, left : left + wide] = patch
+            batch.masks[row, top : top + high, left : left + wide] = 0
+            cover[k, top : top + high, left : left + wide] = 1
+        if chosen:
+            self._hide_joints(batch, torch.tensor(chosen), cover)

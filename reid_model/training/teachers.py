@@ -1,0 +1,89 @@
+"""Teacher networks, run once over the training crops: body mask and joints, and features to distil."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from reid_model.datasets import ImageArray
+from reid_model.training.targets import MASK_SIZE, Targets
+
+if TYPE_CHECKING:
+    import openvino
+
+POSE_INPUT = 256
+BODY_SHARE = 0.8
+"""The pose network expects the body to fill about this share of its square input."""
+
+FACE, LEFT_RIGHT_PAIRS = slice(0, 11), (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 27, 28)
+"""Rows of the landmark output: the face points, whose mean is the head; then the paired joints."""
+
+
+def _compile(path: Path) -> openvino.CompiledModel:
+    import openvino
+
+    return openvino.Core().compile_model(str(path), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+
+
+def _sigmoid(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    return np.asarray(0.5 * (1 + np.tanh(x / 2)), np.float32)  # the form that cannot overflow
+
+
+class BodyTeacher:
+    """Mask and joints of the person a crop is centred on, from a BlazePose landmark network (`.tflite`)."""
+
+    def __init__(self, weights: Path) -> None:
+        self.network = _compile(weights)
+        outputs = {tuple(output.shape): output for output in self.network.outputs}
+        self.landmarks = outputs[1, 195]
+        self.mask = outputs[1, POSE_INPUT, POSE_INPUT, 1]
+        self.presence = outputs[1, 1]
+
+    def __call__(self, images: ImageArray) -> Targets:
+        """Targets of RGB crops `(n, h, w, 3)`; crops without a clear person are marked invalid."""
+        count = len(images)
+        joints = np.zeros((count, 13, 3), np.float32)
+        masks = np.zeros((count, *MASK_SIZE), bool)
+        valid = np.zeros(count, bool)
+        for row, image in enumerate(images):
+            joints[row], masks[row], valid[row] = self._one(image)
+        return Targets(joints, masks, valid)
+
+    def _one(self, image: ImageArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], bool]:
+        height, width = image.shape[:2]
+        side = round(max(height, width) / BODY_SHARE)
+        top, left = (side - height) // 2, (side - width) // 2
+        square = cv2.copyMakeBorder(image, top, side - height - top, left, side - width - left, cv2.BORDER_REPLICATE)
+        scaled = cv2.resize(square, (POSE_INPUT, POSE_INPUT)).astype(np.float32) / 255
+        result = self.network(scaled[None])
+        points = np.asarray(result[self.landmarks]).reshape(39, 5)
+        xy = points[:, :2] * (side / POSE_INPUT) - (left, top)
+        xy /= (width, height)
+        seen = _sigmoid(points[:, 3]) * _sigmoid(points[:, 4])
+        joints = np.zeros((13, 3), np.float32)
+        joints[0] = (*xy[FACE].mean(axis=0), seen[FACE].mean())
+        pairs = list(LEFT_RIGHT_PAIRS)
+        joints[1:, :2], joints[1:, 2] = xy[pairs], seen[pairs]
+        inside = ((joints[:, :2] > 0) & (joints[:, :2] < 1)).all(axis=1)
+        joints[:, 2] *= inside
+        soft = _sigmoid(np.asarray(result[self.mask])[0, :, :, 0])
+        crop = cv2.resize(soft, (side, side))[top : top + height, left : left + width]
+        mask = cv2.resize(crop, MASK_SIZE[::-1], interpolation=cv2.INTER_AREA) > 0.5
+        presence = float(np.asarray(result[self.presence]).ravel()[0])
+        return joints, mask, bool(presence > 0.5 and mask.mean() > 0.05 and (joints[:, 2] > 0.5).sum() >= 4)
+
+
+def reid_features(weights: Path, images: ImageArray) -> npt.NDArray[np.float32]:
+    """Features of RGB crops `(n, h, w, 3)` by an OpenVINO re-ID network (BGR 0–255 input), unit length, `(n, D)`."""
+    network = _compile(weights)
+    height, width = network.input(0).shape[2], network.input(0).shape[3]
+    rows = []
+    for image in images:
+        bgr = cv2.cvtColor(cv2.resize(image, (width, height)), cv2.COLOR_RGB2BGR)
+        rows.append(np.asarray(network(bgr.transpose(2, 0, 1)[None].astype(np.float32))[0]).ravel())
+    features = np.stack(rows)
+    return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True), np.float32)

@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import supervision as sv
+
+from app.config import DetectorConfig
+from app.detector import Detector
+from app.errors import InputError
+from app.sources import read_frame
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def detector(detector_weights: Path) -> Detector:
+    return Detector(DetectorConfig(weights=str(detector_weights)))
+
+
+@pytest.fixture(scope="module")
+def street(shared: Path) -> np.ndarray:
+    return read_frame(str(shared / "data/videos/town-centre.mp4"), index=99).image
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small untrained ultralytics detector as a .pt file, with person as its second class."""
+    Detector.__init__.__globals__["_ultralytics"]()
+    import torch
+    from ultralytics import YOLO
+
+    torch.manual_seed(0)
+    model = YOLO("yolo11n.yaml", verbose=False)
+    model.model.names = {number: f"thing {number}" for number in range(80)} | {1: "Person"}
+    path = tmp_path_factory.mktemp("weights") / "small.pt"
+    model.save(path)
+    return path
+
+
+def assert_valid(people: sv.Detections, image: np.ndarray) -> None:
+    height, width = image.shape[:2]
+    assert people.xyxy.shape == (len(people), 4)
+    assert (people.xyxy >= 0).all()
+    assert (people.xyxy <= [width, height, width, height]).all()
+    assert (people.xyxy[:, 2:] > people.xyxy[:, :2]).all()
+    assert (people.class_id == 0).all()
+    assert (np.diff(people.confidence) <= 0).all()
+
+
+def test_people_in_a_street(detector: Detector, street: np.ndarray) -> None:
+    (people,) = detector.detect([street])
+    assert_valid(people, street)
+    assert (people.confidence >= 0.1).all()
+    assert 12 <= len(people) <= 40
+    # The woman with the bicycle, whole and in source pixels.
+    woman = np.array([940, 657, 1064, 892])
+    assert sv.box_iou_batch(woman[None], people.xyxy).max() > 0.8
+
+
+def test_nobody_on_a_grey_wall(detector: Detector) -> None:
+    (people,) = detector.detect([np.full((480, 640, 3), 128, np.uint8)])
+    assert len(people) == 0
+    assert people.xyxy.shape == (0, 4)
+    assert people.confidence.shape == people.class_id.shape == (0,)
+    assert detector.detect([]) == []
+
+
+def test_what_is_found_does_not_depend_on_the_other_images(detector: Detector, street: np.ndarray) -> None:
+    images = [street, np.ascontiguousarray(street[200:701, 600:1201]), street[:, ::-1]]
+    together = detector.detect(images)
+    for image, people in zip(images, together, strict=True):
+        (alone,) = detector.detect([image])
+        assert len(alone) > 0
+        assert_valid(people, image)
+        np.testing.assert_array_equal(people.xyxy, alone.xyxy)
+        np.testing.assert_array_equal(people.confidence, alone.confidence)
+
+
+def test_settings_reach_the_network(detector_weights: Path, street: np.ndarray) -> None:
+    strict = Detector(DetectorConfig(weights=str(detector_weights), confidence=0.5, max_detections=3))
+    (people,) = strict.detect([street])
+    assert len(people) == 3
+    assert (people.confidence >= 0.5).all()
+
+
+def test_checkpoint_takes_batches_and_any_size(checkpoint: Path, street: np.ndarray) -> None:
+    config = DetectorConfig(weights=str(checkpoint), confidence=0.01, image_size=320, max_detections=20, device="cpu")
+    detector = Detector(config)
+    seen: list[tuple[int, ...]] = []
+    detector._predictor.model.register_forward_pre_hook(lambda _, inputs: seen.append(tuple(inputs[0].shape)))
+    together = detector.detect([street, street[:, ::-1], street[::-1]])
+    # A wide image is padded to multiples of 32, not to a square: the weights allow it and it is faster.
+    assert seen == [(3, 3, 192, 320)]
+    for image, people in zip([street, street[:, ::-1], street[::-1]], together, strict=True):
+        assert_valid(people, image)
+        np.testing.assert_allclose(people.xyxy, detector.detect([image])[0].xyxy, atol=0.1)
+
+
+def test_fixed_size_weights_refuse_another_size(detector_weights: Path) -> None:
+    Detector(DetectorConfig(weights=str(detector_weights), image_size=640))
+    with pytest.raises(InputError, match=r"detector\.image_size is 320, but .* fixed at 640"):
+        Detector(DetectorConfig(weights=str(detector_weights), image_size=320))
+
+
+@pytest.mark.parametrize("name", ["text.pt", "empty.pt", "yolo.bin", "absent.pt", "folder", "folder_openvino_model"])
+def test_weights_that_are_not_weights(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    if name.startswith("folder"):
+        path.mkdir()
+    elif name != "absent.pt":
+        path.write_text("" if name == "empty.pt" else "these are no weights\n" * 50)
+    with pytest.raises(InputError, match=name) as caught:
+        Detector(DetectorConfig(weights=str(path)))
+    assert "--set detector.weights=" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_openvino_model(tmp_path: Path, detector_weights: Path) -> None:
+    copy = tmp_path / "cut_openvino_model"
+    shutil.copytree(detector_weights, copy, copy_function=shutil.copyfile)
+    for file in copy.glob("*.xml"):
+        file.write_bytes(file.read_bytes()[:5000])
+    with pytest.raises(InputError, match="damaged, or not detector weights"):
+        Detector(DetectorConfig(weights=str(copy)))
+
+
+@pytest.mark.parametrize(
+    ("source", "name", "message"),
+    [
+        ("peers/person-reidentification-retail-0277", "reid_openvino_model", "no class named person"),
+        ("peers/person-reidentification-retail-0277", "reid", "must end in _openvino_model"),
+        ("peers/osnet_x0_25_market1501.pth", "osnet.pt", "not detector weights"),
+        ("peers/osnet_x0_25_market1501.pth", "osnet.pth", "not detector weights"),
+        ("teachers/yolov8n-pose_int8_openvino_model", "pose_openvino_model", "for the task pose"),
+    ],
+)
+def test_weights_of_something_else(shared: Path, tmp_path: Path, source: str, name: str, message: str) -> None:
+    given = tmp_path / name
+    given.symlink_to(shared / "models" / source)
+    with pytest.raises(InputError, match=message):
+        Detector(DetectorConfig(weights=str(given)))
+
+
+def test_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
+    import torch
+
+    trace = tmp_path / "ran"
+
+    class Attack:
+        def __reduce__(self) -> tuple[object, tuple[str]]:
+            return os.mkdir, (str(trace),)
+
+    torch.save({"model": Attack()}, tmp_path / "attack.pt")
+    with pytest.raises(InputError, match="not detector weights"):
+        Detector(DetectorConfig(weights=str(tmp_path / "attack.pt")))
+    assert not trace.exists()
+
+
+# Runs in a process of its own that believes to be online: every host resolves, to a port of this machine that is shut;
+# with SPY_OFFLINE in the environment, none does.
+# The audit hook stays in place in forked children, and their lines reach the same file.
+SPY = """
+import os, socket, sys
+log = os.open(os.environ["SPY_LOG"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+def spy(event, arguments):
+    if event in {"socket.connect", "socket.getaddrinfo", "socket.gethostbyname", "socket.sendto", "socket.sendmsg"}:
+        os.write(log, f"{event} {arguments[1:] if event != 'socket.getaddrinfo' else arguments[:2]}\\n".encode())
+sys.addaudithook(spy)
+resolve = socket.getaddrinfo
+def everywhere(host, *rest, **more):
+    sys.audit("socket.getaddrinfo", host, None)
+    if "SPY_OFFLINE" in os.environ:
+        raise socket.gaierror(-2, "Name or service not known")
+    return resolve("127.0.0.1", 9, type=socket.SOCK_STREAM)
+socket.getaddrinfo = everywhere
+"""
+DETECT = """
+import numpy as np
+from app.config import DetectorConfig
+from app.detector import Detector
+detector = Detector(DetectorConfig(weights=sys.argv[1]))
+for _ in range(3):
+    detector.detect([np.full((480, 640, 3), 114, np.uint8)])
+"""
+
+
+def run_spied(script: str, tmp_path: Path, *arguments: str) -> tuple[subprocess.CompletedProcess[str], str]:
+    # Without these, libraries see a test or a CI job and stay silent of their own accord.
+    hidden = ("PYTEST", "CI", "GITHUB", "YOLO", "TF_BUILD", "JENKINS")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(hidden)}
+    home = tmp_path / "home"
+    home.mkdir()
+    environment |= {"SPY_LOG": str(tmp_path / "spy.log"), "HOME": str(home), "PYTHONPATH": str(ROOT)}
+    for name in ("XDG_CONFIG_HOME", "XDG_CACHE_HOME"):
+        environment.pop(name, None)
+    done = subprocess.run(
+        [sys.executable, "-c", SPY + script, *arguments],
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done, (tmp_path / "spy.log").read_text()
+
+
+def test_a_run_opens_no_connection_prints_nothing_and_leaves_the_home_alone(
+    detector_weights: Path, tmp_path: Path
+) -> None:
+    done, connections = run_spied(DETECT, tmp_path, str(detector_weights))
+    assert done.returncode == 0, done.stderr
+    assert connections == ""
+    assert done.stdout == ""
+    assert list((tmp_path / "home").rglob("*")) == []
+    assert [path.name for path in tmp_path.iterdir() if path.name not in {"home", "spy.log"}] == []
+
+
+def test_a_named_detector_is_asked_for_and_its_absence_is_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPY_OFFLINE", "1")
+    done, connections = run_spied(DETECT, tmp_path, "yolo11n.pt")
+    assert "github.com" in connections, "asking for weights by name must still be able to go online"
+    assert "InputError: yolo11n.pt: not here, and cannot be downloaded" in done.stderr
+    assert done.stdout == ""

@@ -1,0 +1,37 @@
+"""Imports run one way: reid_model, then trackers, then app."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FORBIDDEN = {"reid_model": {"trackers", "app"}, "trackers": {"app"}}
+TRACKERS_MAY_USE = {"reid_model", "reid_model.features", "reid_model.matching"}
+
+
+def _imports(path: Path) -> set[str]:
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names.add(node.module)
+    return names
+
+
+@pytest.mark.parametrize("folder", FORBIDDEN)
+def test_lower_layers_do_not_know_higher_ones(folder: str) -> None:
+    files = list((ROOT / folder).rglob("*.py"))
+    assert files
+    for path in files:
+        wrong = {name for name in _imports(path) if name.split(".")[0] in FORBIDDEN[folder]}
+        assert not wrong, f"{path} imports {wrong}"
+
+
+def test_trackers_know_the_network_only_by_its_features_and_matching() -> None:
+    for path in (ROOT / "trackers").rglob("*.py"):
+        used = {name for name in _imports(path) if name.split(".")[0] == "reid_model"}
+        assert used <= TRACKERS_MAY_USE, f"{path} imports {used - TRACKERS_MAY_USE}"

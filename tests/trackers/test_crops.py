@@ -1,0 +1,60 @@
+import numpy as np
+
+from trackers.config import TrackerConfig
+from trackers.crops import Need, choose, contested
+
+
+def need(count, **given):
+    plain = {
+        "contested": np.zeros(count, bool),
+        "returning": np.zeros(count, bool),
+        "new": np.zeros(count, bool),
+        "age": np.zeros(count),
+        "covered": np.zeros(count),
+        "height": np.full(count, 100.0),
+        "score": np.full(count, 0.9),
+    }
+    return Need(**{**plain, **{name: np.asarray(value) for name, value in given.items()}})
+
+
+def test_nobody_is_embedded_without_a_reason():
+    assert choose(need(5), TrackerConfig()).tolist() == []
+
+
+def test_returning_before_contested_before_new_before_stale():
+    wanted = need(
+        4,
+        age=[9.0, 0, 0, 0],
+        new=[False, True, False, False],
+        contested=[False, False, True, False],
+        returning=[False, False, False, True],
+    )
+    assert choose(wanted, TrackerConfig()).tolist() == [3, 2, 1, 0]
+
+
+def test_a_covered_box_decides_but_is_not_learned():
+    covered = need(3, covered=[0.9, 0.9, 0.9], new=[True, True, True], contested=[False, True, False])
+    assert choose(covered, TrackerConfig()).tolist() == [1]
+
+
+def test_small_and_doubtful_boxes_are_left_out():
+    assert choose(
+        need(3, new=[True] * 3, height=[10.0, 100, 100], score=[0.9, 0.2, 0.9]), TrackerConfig()
+    ).tolist() == [2]
+
+
+def test_bound_keeps_the_clearest():
+    wanted = need(4, new=[True] * 4, score=[0.6, 0.9, 0.7, 0.8])
+    assert choose(wanted, TrackerConfig(crops_per_frame=2)).tolist() == [1, 3]
+
+
+def test_the_longest_unseen_comes_before_the_slightly_clearer():
+    assert choose(need(2, age=[2.0, 8.0], score=[0.95, 0.9]), TrackerConfig(crops_per_frame=1)).tolist() == [1]
+
+
+def test_contested_needs_a_rival_almost_as_good():
+    allowed = np.ones((2, 2), bool)
+    assert contested(np.array([[0.1, 0.3], [0.3, 0.1]]), allowed, 0.9, 0.4).tolist() == [True, True]
+    assert contested(np.array([[0.1, 0.8], [0.8, 0.1]]), allowed, 0.9, 0.4).tolist() == [False, False]
+    assert contested(np.array([[0.1, 0.3], [0.3, 0.1]]), np.eye(2, dtype=bool), 0.9, 0.4).tolist() == [False, False]
+    assert contested(np.zeros((0, 3)), np.zeros((0, 3), bool), 0.9, 0.4).tolist() == [False] * 3

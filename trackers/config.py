@@ -1,0 +1,157 @@
+"""The tracker's settings, with units and ranges."""
+
+from __future__ import annotations
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True, config=ConfigDict(extra="forbid"))
+class TrackerConfig:
+    """Settings of the tracker. Times are in seconds, so that they hold at any frame rate from 2 to 60 a second."""
+
+    high_score: float = Field(
+        default=0.5, description="Detection score from which a box is trusted, [0, 1].", ge=0, le=1
+    )
+    low_score: float = Field(
+        default=0.1,
+        description="Detection score below which a box is ignored; between, it only continues tracks, [0, 1].",
+        ge=0,
+        le=1,
+    )
+    birth_score: float = Field(
+        default=0.5, description="Detection score from which a box may start a track, [0, 1].", ge=0, le=1
+    )
+    birth_overlap: float = Field(
+        default=0.7,
+        description="Overlap with a box already followed from which a box starts no track, [0, 1].",
+        ge=0,
+        le=1,
+    )
+
+    speed_spread: float = Field(
+        default=0.6, description="Standard deviation of people's velocity, in body heights per second.", gt=0, le=10
+    )
+    speed_memory: float = Field(
+        default=5.0, description="Seconds after which a velocity is mostly forgotten.", gt=0, le=60
+    )
+    growth_spread: float = Field(
+        default=0.3,
+        description="Standard deviation of the change of a box's sides, in body heights per second.",
+        gt=0,
+        le=10,
+    )
+    growth_memory: float = Field(
+        default=0.5, description="Seconds after which a change of a box's sides is mostly forgotten.", gt=0, le=60
+    )
+    jitter: float = Field(
+        default=0.1, description="Slow error of boxes, in body heights per square root of a second.", ge=0, le=10
+    )
+    box_noise: float = Field(
+        default=0.05, description="Standard deviation of a box's position, in body heights.", gt=0, le=1
+    )
+    score_noise: float = Field(
+        default=1.0,
+        description="How much noisier boxes of low score are: the noise is multiplied by 1 + this · (1 − score).",
+        ge=0,
+        le=20,
+    )
+
+    gate: float = Field(
+        default=6.0,
+        description="Largest distance of a box from its track's expected place, in standard deviations.",
+        gt=0,
+        le=50,
+    )
+    sharp: float = Field(
+        default=0.3,
+        description="Uncertainty of a track's place, in body heights, above which its box is widened by the excess.",
+        ge=0,
+        le=10,
+    )
+    high_cost: float = Field(default=0.9, description="Largest cost of a trusted box for a track, [0, 1].", gt=0, le=1)
+    low_cost: float = Field(default=0.5, description="Largest cost of a low-score box for a track, [0, 1].", gt=0, le=1)
+    new_cost: float = Field(
+        default=0.9, description="Largest cost of a trusted box for an unconfirmed track, [0, 1].", gt=0, le=1
+    )
+
+    confirm_hits: int = Field(
+        default=2, description="Boxes after which a track is confirmed and gets shown.", ge=1, le=100
+    )
+    confirm_seconds: float = Field(
+        default=0.05, description="Seconds a track has lasted before it is confirmed.", ge=0, le=10
+    )
+    new_seconds: float = Field(
+        default=0.0, description="Seconds without a box after which an unconfirmed track ends.", ge=0, le=10
+    )
+    low_seconds: float = Field(
+        default=0.5,
+        description="Seconds without a box after which low-score boxes no longer continue a track.",
+        ge=0,
+        le=10,
+    )
+    lost_seconds: float = Field(
+        default=2.0,
+        description="Seconds without a box after which a track is no longer found again by its motion.",
+        ge=0,
+        le=60,
+    )
+    refind_seconds: float = Field(
+        default=10.0,
+        description="Seconds without a box after which a track is no longer found again by appearance.",
+        ge=0,
+        le=600,
+    )
+    duplicate_overlap: float = Field(
+        default=0.85,
+        description="Overlap of two tracks' boxes from which the younger is a duplicate and ends, [0, 1].",
+        ge=0,
+        le=1,
+    )
+
+    crops_per_frame: int = Field(
+        default=8, description="Most crops embedded in a frame; 0 turns appearance off.", ge=0, le=1000
+    )
+    crop_height: float = Field(
+        default=32.0, description="Smallest height in pixels of a crop worth embedding.", ge=1, le=2000
+    )
+    learn_covered: float = Field(
+        default=0.3,
+        description="Largest share of a box hidden by another at which its crop is learned, [0, 1].",
+        ge=0,
+        le=1,
+    )
+    exemplars: int = Field(default=6, description="Most views kept of a track.", ge=1, le=64)
+    exemplar_seconds: float = Field(
+        default=1.0, description="Seconds after which a track's views are refreshed.", gt=0, le=600
+    )
+    full_mass: float = Field(
+        default=0.25, description="Mass of a crop from which its appearance is believed in full, (0, 1].", gt=0, le=1
+    )
+    appearance_weight: float = Field(
+        default=0.4, description="Cost that a fully believed, clearly matching appearance takes away.", ge=0, le=2
+    )
+    appearance_neutral: float = Field(
+        default=0.3, description="Appearance distance, [0, 2], that speaks neither for nor against a match.", gt=0, le=2
+    )
+    refind_distance: float = Field(
+        default=0.2,
+        description="Largest appearance distance, [0, 2], at which a lost track is found again.",
+        gt=0,
+        le=2,
+    )
+    refind_margin: float = Field(
+        default=0.03,
+        description="Least lead in appearance distance over the runner-up for a lost track to be found again.",
+        ge=0,
+        le=2,
+    )
+    refind_mass: float = Field(
+        default=0.3,
+        description="Least belief in a crop, mass over full_mass, for it to find a lost track again, [0, 1].",
+        ge=0,
+        le=1,
+    )
+    walking_speed: float = Field(
+        default=1.0, description="Fastest walk assumed of a lost person, in body heights per second.", gt=0, le=20
+    )

@@ -1,0 +1,96 @@
+"""Which boxes can belong to which track: overlap, expected place and reach, for all pairs at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from trackers.motion import Array, to_centre
+
+Mask = npt.NDArray[np.bool_]
+
+
+def intersection(first: Array, second: Array) -> Array:
+    """Area shared by every pair of boxes x1, y1, x2, y2, in square pixels, shape `(n, m)`."""
+    width = np.minimum(first[:, None, 2], second[None, :, 2])
+    width -= np.maximum(first[:, None, 0], second[None, :, 0])
+    height = np.minimum(first[:, None, 3], second[None, :, 3])
+    height -= np.maximum(first[:, None, 1], second[None, :, 1])
+    np.maximum(width, 0, out=width)
+    np.maximum(height, 0, out=height)
+    width *= height
+    return width
+
+
+def area(boxes: Array) -> Array:
+    """Areas of boxes x1, y1, x2, y2 in square pixels, shape `(n,)`."""
+    size = boxes[:, 2:] - boxes[:, :2]
+    return np.asarray(size[:, 0] * size[:, 1])
+
+
+def iou(first: Array, second: Array) -> Array:
+    """Intersection over union of every pair of boxes x1, y1, x2, y2, shape `(n, m)`, in [0, 1]."""
+    shared = intersection(first, second)
+    total = area(first)[:, None] + area(second)[None, :] - shared
+    return np.asarray(np.divide(shared, total, out=shared, where=total > 0))
+
+
+def covered(boxes: Array, others: Array) -> Array:
+    """The largest share of each box that one box in front of it hides, shape `(n,)`, in [0, 1].
+
+    A person whose feet are lower in the picture stands nearer to the camera, hence in front.
+
+    Args:
+        boxes: Boxes x1, y1, x2, y2, shape `(n, 4)`.
+        others: Boxes that may hide them, shape `(m, 4)`; a box with the same feet, itself included, hides nothing.
+    """
+    if not len(others):
+        return np.zeros(len(boxes))
+    share = intersection(boxes, others) / np.maximum(area(boxes), 1e-9)[:, None]
+    return np.asarray(np.where(others[None, :, 3] > boxes[:, None, 3], share, 0.0).max(axis=1))
+
+
+def expanded(boxes: Array, margin: Array) -> Array:
+    """Boxes grown on every side by `margin`, `(n, 2)` pixels in x and y."""
+    return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)
+
+
+def deviation(position: Array, spread: Array, boxes: Array) -> Array:
+    """How far every box is from where each track expects it, in standard deviations.
+
+    Args:
+        position: Expected centre x, centre y, width and height, shape `(n, 4)`.
+        spread: Their standard deviations, shape `(n, 4)`, > 0.
+        boxes: Boxes x1, y1, x2, y2, shape `(m, 4)`.
+
+    Returns:
+        The Mahalanobis distance over the four coordinates, shape `(n, m)`: for a box of the track, its square
+        follows χ² with 4 degrees of freedom.
+    """
+    seen = to_centre(boxes)
+    total = np.zeros((len(position), len(boxes)))
+    for axis in range(4):
+        gap = (seen[None, :, axis] - position[:, None, axis]) / spread[:, None, axis]
+        gap *= gap
+        total += gap
+    return np.asarray(np.sqrt(total))
+
+
+def reachable(position: Array, scale: Array, elapsed: Array, speed: float, boxes: Array) -> Mask:
+    """Whether a person could have walked from a track's expected place to each box.
+
+    Args:
+        position: Expected centre x, centre y, width and height, shape `(n, 4)`.
+        scale: Heights in pixels, shape `(n, 1)`.
+        elapsed: Seconds since each track was seen, shape `(n,)`.
+        speed: Fastest walk in heights per second.
+        boxes: Boxes x1, y1, x2, y2, shape `(m, 4)`.
+
+    Returns:
+        Shape `(n, m)`: centres within one height plus the walk, and heights within a factor that grows from 1.5 to 3.
+    """
+    seen = to_centre(boxes)
+    gap = np.hypot(seen[None, :, 0] - position[:, None, 0], seen[None, :, 1] - position[:, None, 1])
+    near = gap <= scale * (1 + speed * elapsed[:, None])
+    ratio = np.abs(np.log(seen[None, :, 3] / np.maximum(scale, 1e-9)))
+    return np.asarray(near & (ratio <= np.log(np.minimum(1.5 + 0.25 * elapsed, 3.0))[:, None]))

@@ -1,0 +1,146 @@
+"""Where people are and where they will be: one Kalman filter over all tracks at once.
+
+Centre x, centre y, width and height of a box are four independent coordinates, each with a velocity, so that every
+covariance is a 2×2 block and the whole filter is elementwise arithmetic on `(n, 4)` arrays. The velocity is an
+Ornstein-Uhlenbeck process: it wanders around zero with a given spread and forgets itself over a given time (Singer,
+"Estimating Optimal Tracking Filter Performance for Manned Maneuvering Targets", 1970, one order lower). It is solved
+exactly in continuous time: two predictions of 0.1 s are one of 0.2 s, at any frame rate, and a person who is not
+seen slows down instead of flying out of the picture. All noise is in units of box height, because a person near the
+camera moves more pixels than one far away.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+import numpy.typing as npt
+
+from trackers.config import TrackerConfig
+
+Array = npt.NDArray[np.float64]
+
+
+def to_centre(boxes: Array) -> Array:
+    """Corner boxes to centre boxes: `(n, 4)` x1, y1, x2, y2 → centre x, centre y, width, height."""
+    low, high = boxes[:, :2], boxes[:, 2:]
+    return np.concatenate([(low + high) / 2, high - low], axis=1)
+
+
+def to_corners(centres: Array) -> Array:
+    """Centre boxes to corner boxes, `(n, 4)`; sides below one pixel become one pixel."""
+    half = np.maximum(centres[:, 2:], 1.0) / 2
+    return np.concatenate([centres[:, :2] - half, centres[:, :2] + half], axis=1)
+
+
+@dataclass(slots=True)
+class Motion:
+    """The state of n filters.
+
+    Attributes:
+        position: Centre x, centre y, width and height in pixels, shape `(n, 4)`.
+        velocity: Their change in pixels per second, shape `(n, 4)`.
+        pp: Variance of the position, shape `(n, 4)`.
+        pv: Covariance of position and velocity, shape `(n, 4)`.
+        vv: Variance of the velocity, shape `(n, 4)`.
+        scale: Height in pixels at the last observation, shape `(n, 1)`: the unit of the noise.
+    """
+
+    position: Array
+    velocity: Array
+    pp: Array
+    pv: Array
+    vv: Array
+    scale: Array
+
+    def __len__(self) -> int:
+        return len(self.position)
+
+    def __getitem__(self, index: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Motion:
+        return Motion(*(getattr(self, field.name)[index] for field in fields(self)))
+
+    def __setitem__(self, index: npt.NDArray[np.intp], value: Motion) -> None:
+        for field in fields(self):
+            getattr(self, field.name)[index] = getattr(value, field.name)
+
+    def joined(self, other: Motion) -> Motion:
+        """These filters followed by others."""
+        return Motion(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
+
+    @property
+    def boxes(self) -> Array:
+        """The estimated boxes, x1, y1, x2, y2 in pixels, shape `(n, 4)`."""
+        return to_corners(self.position)
+
+
+class MotionModel:
+    """Starts, predicts and corrects filters.
+
+    Args:
+        config: Spread and memory of the velocities, and the noise of the boxes.
+    """
+
+    def __init__(self, config: TrackerConfig) -> None:
+        self._spread = np.array([config.speed_spread] * 2 + [config.growth_spread] * 2)
+        self._memory = np.array([config.speed_memory] * 2 + [config.growth_memory] * 2)
+        self._jitter = np.array([config.jitter] * 4)
+        self._noise = np.array([config.box_noise] * 4)
+        self._doubt = config.score_noise
+
+    def _variance(self, scale: Array, scores: Array) -> Array:
+        doubt = 1 + self._doubt * (1 - scores[:, None])
+        return (self._noise * scale * doubt) ** 2
+
+    def start(self, boxes: Array, scores: Array) -> Motion:
+        """New filters from boxes `(n, 4)` x1, y1, x2, y2 with scores `(n,)` in [0, 1]; their velocity is unknown."""
+        position = to_centre(boxes)
+        scale = position[:, 3:4].copy()
+        spread = np.broadcast_to((self._spread * scale) ** 2, position.shape).copy()
+        return Motion(
+            position,
+            np.zeros_like(position),
+            self._variance(scale, scores),
+            np.zeros_like(position),
+            spread,
+            scale,
+        )
+
+    def predict(self, motion: Motion, dt: float) -> Motion:
+        """The filters `dt` seconds later, `dt` > 0."""
+        decay = np.exp(-dt / self._memory)
+        lost = -np.expm1(-dt / self._memory)
+        step = self._memory * lost
+        drive = (self._spread * motion.scale) ** 2
+        wander = self._memory**2 * (2 * dt / self._memory - 2 * lost - lost**2)
+        return Motion(
+            motion.position + step * motion.velocity,
+            decay * motion.velocity,
+            motion.pp
+            + 2 * step * motion.pv
+            + step**2 * motion.vv
+            + drive * wander
+            + (self._jitter * motion.scale) ** 2 * dt,
+            decay * (motion.pv + step * motion.vv) + drive * self._memory * lost**2,
+            decay**2 * motion.vv + drive * (1 - decay**2),
+            motion.scale,
+        )
+
+    def correct(self, motion: Motion, boxes: Array, scores: Array) -> Motion:
+        """The filters after their boxes `(n, 4)` x1, y1, x2, y2 were seen with scores `(n,)` in [0, 1]."""
+        seen = to_centre(boxes)
+        total = motion.pp + self._variance(motion.scale, scores)
+        surprise = seen - motion.position
+        gain, gain_v = motion.pp / total, motion.pv / total
+        position = motion.position + gain * surprise
+        return Motion(
+            position,
+            motion.velocity + gain_v * surprise,
+            (1 - gain) * motion.pp,
+            (1 - gain) * motion.pv,
+            motion.vv - gain_v * motion.pv,
+            np.maximum(position[:, 3:4], 1.0),
+        )
+
+    def spread(self, motion: Motion) -> Array:
+        """Standard deviation in pixels of where the next trusted box is expected, shape `(n, 4)`."""
+        return np.sqrt(motion.pp + (self._noise * motion.scale) ** 2)

@@ -1,0 +1,406 @@
+"""Following people inside one camera: predict, gate, match, find again, begin, end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import supervision as sv
+
+from reid_model.features import Features
+from trackers import gates
+from trackers.appearance import Crops, Exemplars
+from trackers.assignment import assign, leading
+from trackers.config import TrackerConfig
+from trackers.crops import Need, choose, contested
+from trackers.gates import Mask
+from trackers.motion import Array, MotionModel
+from trackers.tracklet import Book, Image, Tracklet, record
+from trackers.tracks import Tracks
+
+Indices = npt.NDArray[np.intp]
+
+STEP = 1e-3
+"""Seconds that pass between two frames whose times do not advance."""
+
+LARGEST = 1e6
+"""Coordinates in pixels beyond which a box is not believed."""
+
+
+@dataclass(slots=True)
+class _Frame:
+    """A frame between `observe` and `update`: m usable boxes, and what they would cost the n tracks."""
+
+    detections: sv.Detections
+    source: Indices
+    boxes: Array
+    scores: Array
+    time: float
+    number: int
+    covered: Array
+    cost: Array
+    allowed: Mask
+    match: Indices
+    crops: Indices
+
+
+class Tracker:
+    """Keeps one number per person through a camera's frames, through occlusions too.
+
+    For each frame call `observe`, embed the crops of the rows it returns (or none), then call `update`.
+
+    Time may have any origin and any frame rate. A frame whose time does not advance counts as one millisecond after
+    the one before; after a jump back, time goes on from there. The same input gives the same output bit for bit.
+
+    Args:
+        config: The settings; the defaults if None.
+    """
+
+    def __init__(self, config: TrackerConfig | None = None) -> None:
+        self.config = config or TrackerConfig()
+        self._motion = MotionModel(self.config)
+        self._exemplars = Exemplars(self.config.exemplars)
+        self._book = Book()
+        self._next_key = self._next_number = 1
+        self._clock = 0.0
+        self._time: float | None = None
+        self._tracks = self._new(np.zeros((0, 4)), np.zeros(0))
+        self._ended: list[Tracklet] = []
+        self._frame: _Frame | None = None
+
+    def observe(self, detections: sv.Detections, time: float, frame: int) -> Indices:
+        """Takes a frame's boxes and decides which are worth embedding.
+
+        Args:
+            detections: Person boxes `xyxy` in source pixels, with `confidence` in [0, 1] (1 where there is none).
+                Boxes that are not finite or have no area, and scores that are NaN, are left out.
+            time: Time of the frame in seconds.
+            frame: Index of the frame.
+
+        Returns:
+            Rows of `detections` whose crops should be embedded, most useful first, shape `(k,)`, at most
+            `config.crops_per_frame`.
+
+        Raises:
+            RuntimeError: If the frame before was not finished by `update`.
+            ValueError: If the time is not finite.
+        """
+        if self._frame is not None:
+            raise RuntimeError("observe: expected update to finish the frame before")
+        self._advance(time)
+        source, boxes, scores = _usable(detections, self.config.low_score)
+        covered = gates.covered(boxes, boxes[scores >= self.config.high_score])
+        cost, allowed = self._costs(boxes, scores)
+        match = self._matched(cost, allowed, scores)
+        self._frame = _Frame(
+            detections, source, boxes, scores, time, frame, covered, cost, allowed, match, np.zeros(0, np.intp)
+        )
+        if self.config.crops_per_frame and len(boxes):
+            self._frame.crops = choose(self._need(self._frame), self.config)
+        return source[self._frame.crops]
+
+    def update(self, features: Features | None = None, crops: Sequence[Image] | None = None) -> sv.Detections:
+        """Finishes the frame: matches, finds lost people again, begins and ends tracks.
+
+        Args:
+            features: Features of the rows that `observe` returned, in that order; None: boxes only.
+            crops: Their images `(h, w, 3)` uint8, in that order; kept with the views they show.
+
+        Returns:
+            The frame's detections that belong to confirmed tracks, with `tracker_id`, in the order given.
+
+        Raises:
+            RuntimeError: If `observe` was not called before.
+            ValueError: If features or crops are not as many as the rows, or the features' dimensions changed. The
+                frame then still waits for its update.
+        """
+        if self._frame is None:
+            raise RuntimeError("update: expected observe to begin a frame")
+        frame = self._frame
+        for name, given in (("features", features), ("crops", crops)):
+            if given is not None and len(given) != len(frame.crops):
+                raise ValueError(f"{name}: expected {len(frame.crops)} as observe returned, given {len(given)}")
+        if features is not None:
+            self._exemplars.check(features)
+        self._frame = None
+        match = frame.match
+        if features is not None and len(features):
+            match = self._matched(frame.cost - self._evidence(frame, features), frame.allowed, frame.scores)
+            match = self._refound(frame, match, features)
+        self._correct(frame, match)
+        match = np.concatenate([match, self._born(frame, match)])
+        if features is not None and len(features):
+            self._learn(frame, match, features, crops)
+        match = self._end(match)
+        self._confirm()
+        return self._output(frame, match)
+
+    def finished(self) -> list[Tracklet]:
+        """The tracklets of the tracks that ended since the last call, in the order they ended."""
+        ended, self._ended = self._ended, []
+        return ended
+
+    def flush(self) -> list[Tracklet]:
+        """Ends every track and returns the tracklets not yet handed out; the tracker is then empty.
+
+        Raises:
+            RuntimeError: If a frame was begun by `observe` and not finished by `update`.
+        """
+        if self._frame is not None:
+            raise RuntimeError("flush: expected update to finish the frame before")
+        self._drop(np.ones(len(self._tracks), np.bool_))
+        return self.finished()
+
+    # ---- time ----
+
+    def _advance(self, time: float) -> None:
+        """Moves the clock and every track to the frame's time; tracks that are over by then end."""
+        if not np.isfinite(time):
+            raise ValueError(f"time: expected seconds, given {time}")
+        step = 0.0 if self._time is None else max(time - self._time, STEP)
+        self._time = time
+        self._clock += step
+        tracks = self._tracks
+        patience = max(self.config.lost_seconds, self.config.refind_seconds)
+        self._drop(self._clock - tracks.seen - step > patience)
+        if step and len(self._tracks):
+            self._tracks.motion = self._motion.predict(self._tracks.motion, step)
+
+    # ---- matching ----
+
+    def _costs(self, boxes: Array, scores: Array) -> tuple[Array, Mask]:
+        """What each box would cost each track, by overlap and expected place, and which are possible at all."""
+        tracks, config = self._tracks, self.config
+        motion = tracks.motion
+        spread = self._motion.spread(motion)
+        away = gates.deviation(motion.position, spread, boxes)
+        # A place known badly, after an occlusion or at a low frame rate, is a larger box.
+        margin = np.maximum(spread[:, :2] - config.sharp * motion.scale, 0)
+        overlap = gates.iou(gates.expanded(motion.boxes, margin), boxes)
+        cost = 1 - overlap
+        allowed = (away <= config.gate) & (overlap > 0)
+        allowed &= (self._clock - tracks.seen <= config.lost_seconds)[:, None]
+        return cost, allowed
+
+    def _matched(self, cost: Array, allowed: Mask, scores: Array) -> Indices:
+        """The box of each track, shape `(n,)`, −1 where there is none."""
+        tracks, config = self._tracks, self.config
+        match = np.full(len(tracks), -1, np.intp)
+        high = scores >= config.high_score
+        recent = self._clock - tracks.seen <= config.low_seconds
+        for who, which, limit in (
+            (tracks.confirmed, high, config.high_cost),
+            (tracks.confirmed & recent, ~high, config.low_cost),
+            (~tracks.confirmed, high, config.new_cost),
+        ):
+            rows = np.flatnonzero(who & (match < 0))
+            free = which.copy()
+            free[match[match >= 0]] = False
+            columns = np.flatnonzero(free)
+            if len(rows) and len(columns):
+                block = np.ix_(rows, columns)
+                row, column = assign(cost[block], allowed[block], limit)
+                match[rows[row]] = columns[column]
+        return match
+
+    # ---- appearance ----
+
+    def _need(self, frame: _Frame) -> Need:
+        tracks, config, count = self._tracks, self.config, len(frame.boxes)
+        owner = np.full(count, -1, np.intp)
+        rows = np.flatnonzero(frame.match >= 0)
+        owner[frame.match[rows]] = rows
+        owned = owner >= 0
+        sure = owned.copy()
+        sure[owned] = tracks.confirmed[owner[owned]]
+        known = self._exemplars.known(tracks.keys)
+        age, new = np.zeros(count), np.zeros(count, np.bool_)
+        age[owned] = np.minimum(self._clock - tracks.learned[owner[owned]], 100.0)
+        new[owned] = ~known[owner[owned]]
+        lost = self._lost(frame.match)
+        high = frame.scores >= config.high_score
+        return Need(
+            contested=contested(frame.cost, frame.allowed, config.high_cost, config.appearance_weight)
+            & (frame.allowed & known[:, None]).any(axis=0),
+            returning=high & ~sure & self._reach(lost, frame.boxes).any(axis=0),
+            new=new,
+            age=age,
+            covered=frame.covered,
+            height=frame.boxes[:, 3] - frame.boxes[:, 1],
+            score=frame.scores,
+        )
+
+    def _lost(self, match: Indices) -> Indices:
+        """Confirmed tracks without a box that can be found again by appearance."""
+        tracks = self._tracks
+        missing = tracks.confirmed & (match < 0) & (self._clock - tracks.seen <= self.config.refind_seconds)
+        rows = np.flatnonzero(missing)
+        return rows[self._exemplars.known(tracks.keys[rows])]
+
+    def _reach(self, rows: Indices, boxes: Array) -> Mask:
+        tracks = self._tracks
+        motion = tracks.motion
+        elapsed = self._clock - tracks.seen[rows]
+        return gates.reachable(motion.position[rows], motion.scale[rows], elapsed, self.config.walking_speed, boxes)
+
+    def _evidence(self, frame: _Frame, features: Features) -> Array:
+        """Cost that appearance takes from (or adds to) each pair, shape `(n, m)`; 0 where nothing is known."""
+        evidence = np.zeros_like(frame.cost)
+        known = self._exemplars.known(self._tracks.keys)
+        rows, crops = np.nonzero(frame.allowed[:, frame.crops] & known[:, None])
+        distance, mass = self._exemplars.distances(features, crops, self._tracks.keys[rows])
+        belief = np.minimum(mass / self.config.full_mass, 1.0)
+        neutral = self.config.appearance_neutral
+        speaks = np.clip((neutral - distance) / neutral, -1.0, 1.0)
+        evidence[rows, frame.crops[crops]] = self.config.appearance_weight * belief * speaks
+        return evidence
+
+    def _refound(self, frame: _Frame, match: Indices, features: Features) -> Indices:
+        """Gives boxes that no confirmed track has to lost tracks that look the same.
+
+        A candidate that holds such a box is the lost person's: its boxes go to the lost track.
+        """
+        tracks, config = self._tracks, self.config
+        lost = self._lost(match)
+        taken = np.zeros(len(frame.boxes), np.bool_)
+        taken[match[(match >= 0) & tracks.confirmed]] = True
+        reach = self._reach(lost, frame.boxes[frame.crops]) & ~taken[frame.crops]
+        rows, crops = np.nonzero(reach)
+        if not len(rows):
+            return match
+        distance, mass = self._exemplars.distances(features, crops, tracks.keys[lost[rows]])
+        cost = np.full(reach.shape, 9.0)
+        cost[rows, crops] = np.where(mass >= config.refind_mass * config.full_mass, distance, 9.0)
+        row, crop = assign(cost, leading(cost, config.refind_margin), config.refind_distance)
+        match = match.copy()
+        for track, box in zip(lost[row].tolist(), frame.crops[crop].tolist(), strict=True):
+            candidate = np.flatnonzero(match == box)
+            self._adopt(track, candidate, frame.boxes[box], frame.scores[box])
+            match[candidate] = -1
+            match[track] = box
+        return match
+
+    def _adopt(self, track: int, candidate: Indices, box: Array, score: float) -> None:
+        """Moves a lost track to where it was found, or to the candidate that turned out to be it."""
+        tracks = self._tracks
+        at = np.array([track])
+        if len(candidate):
+            tracks.motion[at] = tracks.motion[candidate]
+            self._book.rename(int(tracks.keys[candidate[0]]), int(tracks.keys[track]))
+            tracks.hits[track] += tracks.hits[candidate[0]]
+            tracks.hits[candidate] = 0
+            self._exemplars.forget(int(tracks.keys[candidate[0]]))
+        else:
+            tracks.motion[at] = self._motion.start(box[None], np.array([score]))
+
+    def _learn(self, frame: _Frame, match: Indices, features: Features, images: Sequence[Image] | None) -> None:
+        owner = np.full(len(frame.boxes), -1, np.intp)
+        rows = np.flatnonzero(match >= 0)
+        owner[match[rows]] = rows
+        crops = np.flatnonzero((owner[frame.crops] >= 0) & (frame.covered[frame.crops] <= self.config.learn_covered))
+        owners = owner[frame.crops[crops]]
+        self._tracks.learned[owners] = self._clock
+        self._exemplars.learn(
+            self._tracks.keys[owners],
+            Crops(
+                features[crops],
+                frame.number,
+                frame.time,
+                frame.boxes[frame.crops[crops]],
+                [None if images is None else images[crop] for crop in crops.tolist()],
+            ),
+        )
+
+    # ---- lifecycle ----
+
+    def _new(self, boxes: Array, scores: Array) -> Tracks:
+        tracks = Tracks.start(self._next_key, self._motion.start(boxes, scores), boxes, self._clock)
+        self._next_key += len(boxes)
+        return tracks
+
+    def _confirm(self) -> None:
+        """Numbers the candidates that were seen often and long enough."""
+        tracks, config = self._tracks, self.config
+        ready = ~tracks.confirmed & (tracks.hits >= config.confirm_hits)
+        ready &= self._clock - tracks.born >= config.confirm_seconds
+        count = int(ready.sum())
+        tracks.numbers[ready] = np.arange(self._next_number, self._next_number + count)
+        self._next_number += count
+
+    def _correct(self, frame: _Frame, match: Indices) -> None:
+        tracks = self._tracks
+        rows = np.flatnonzero(match >= 0)
+        boxes, scores = frame.boxes[match[rows]], frame.scores[match[rows]]
+        tracks.motion[rows] = self._motion.correct(tracks.motion[rows], boxes, scores)
+        tracks.boxes[rows], tracks.seen[rows] = boxes, self._clock
+        tracks.hits[rows] += 1
+        self._book.write(tracks.keys[rows], frame.number, frame.time, boxes, scores)
+
+    def _born(self, frame: _Frame, match: Indices) -> Indices:
+        """Starts a candidate on each trusted box that is nobody's and not on top of somebody's; returns the boxes."""
+        taken = match[match >= 0]
+        free = frame.scores >= self.config.birth_score
+        free[taken] = False
+        # Boxes in use come first, then the free ones by score: each gives way to those before it.
+        rank = np.where(free, -frame.scores, -np.inf)
+        rank[~free] = np.inf
+        rank[taken] = -np.inf
+        rows = np.lexsort((np.arange(len(rank)), rank))[: len(taken) + int(free.sum())]
+        below = np.tril(gates.iou(frame.boxes[rows], frame.boxes[rows]) >= self.config.birth_overlap, -1).any(axis=1)
+        born = np.sort(rows[free[rows] & ~below])
+        boxes, scores = frame.boxes[born], frame.scores[born]
+        fresh = self._new(boxes, scores)
+        self._tracks = self._tracks.joined(fresh)
+        self._book.write(fresh.keys, frame.number, frame.time, boxes, scores)
+        return born
+
+    def _end(self, match: Indices) -> Indices:
+        """Ends duplicates and tracks not seen for too long; returns the boxes of those that stay."""
+        tracks, config = self._tracks, self.config
+        unseen = self._clock - tracks.seen
+        patience = max(config.lost_seconds, config.refind_seconds)
+        over = np.where(tracks.confirmed, unseen > patience, unseen > config.new_seconds)
+        over |= (tracks.hits == 0) | self._duplicates()
+        self._drop(over)
+        return match[~over]
+
+    def _duplicates(self) -> Mask:
+        """The younger of two tracks whose boxes, both of this frame, are almost the same, shape `(n,)`."""
+        tracks = self._tracks
+        rows = np.flatnonzero(tracks.seen == self._clock)
+        twice = np.zeros(len(tracks), np.bool_)
+        same = np.triu(gates.iou(tracks.boxes[rows], tracks.boxes[rows]) >= self.config.duplicate_overlap, 1)
+        twice[rows[same.any(axis=0)]] = True
+        return twice
+
+    def _drop(self, over: Mask) -> None:
+        """Ends tracks; those of confirmed ones become tracklets."""
+        if not over.any():
+            return
+        for key, number in zip(self._tracks.keys[over].tolist(), self._tracks.numbers[over].tolist(), strict=True):
+            rows, views = self._book.tear_out(key), self._exemplars.forget(key)
+            if number:
+                self._ended.append(record(number, rows, views))
+        self._tracks = self._tracks.kept(~over)
+
+    def _output(self, frame: _Frame, match: Indices) -> sv.Detections:
+        shown = np.flatnonzero((match >= 0) & self._tracks.confirmed)
+        shown = shown[np.argsort(match[shown], kind="stable")]
+        found = frame.detections[frame.source[match[shown]]]
+        assert isinstance(found, sv.Detections)
+        found.tracker_id = self._tracks.numbers[shown].astype(int)
+        return found
+
+
+def _usable(detections: sv.Detections, low_score: float) -> tuple[Indices, Array, Array]:
+    """Rows, boxes and scores of the detections that can be tracked."""
+    boxes = np.asarray(detections.xyxy, np.float64).reshape(-1, 4)
+    given = detections.confidence
+    scores = np.ones(len(boxes)) if given is None else np.asarray(given, np.float64)
+    with np.errstate(invalid="ignore"):
+        good = np.isfinite(boxes).all(axis=1) & (np.abs(boxes).max(axis=1, initial=0) <= LARGEST)
+        good &= (boxes[:, 2:] - boxes[:, :2] > 0).all(axis=1) & (scores >= low_score)
+    source = np.flatnonzero(good)
+    return source, boxes[source], np.clip(scores[source], 0.0, 1.0)
