@@ -91,10 +91,30 @@ def open_source(camera: CameraConfig) -> Source:
     Raises:
         InputError: If there is no such file, it is not a video, or nothing in it can be decoded.
     """
-    path = Path(camera.source)
-    if not path.exists():
-        raise InputError(f"{camera.source}: no such file or folder; check the path")
+    path = _existing(camera.source)
     return ImageFolder(camera) if path.is_dir() else VideoFile(camera)
+
+
+def _existing(source: str) -> Path:
+    """The path of a file or folder that exists.
+
+    Raises:
+        InputError: If it does not.
+    """
+    if "://" in source:
+        # The address is not repeated: it may hold a password.
+        raise InputError("a source is an address of the network; give the path of a video file or a folder of images")
+    path = Path(source)
+    if not source or not _exists(path):
+        raise InputError(f"{source}: no such file or folder; check the path")
+    return path
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # no permission on a folder above it, or a name too long
+        return False
 
 
 def read_frame(camera_source: str, index: int | None = None, time: float | None = None, start: float = 0.0) -> Frame:
@@ -238,7 +258,10 @@ class ImageFolder:
         self.start = camera.start
         self.warnings: list[str] = []
         folder = Path(camera.source)
-        self.files = sorted((f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES), key=_natural)
+        try:
+            self.files = sorted((f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES), key=_natural)
+        except OSError as error:
+            raise InputError(f"{self.path}: cannot be read ({error.strerror}); check its permissions") from None
         if not self.files:
             raise InputError(
                 f"{self.path}: no .jpg or .png images in this folder; give a folder with images, or a video"
@@ -349,13 +372,13 @@ def name_sources(arguments: Sequence[str]) -> list[CameraConfig]:
 
 def _split_argument(argument: str) -> tuple[str | None, Path]:
     name, sign, path = argument.partition("=")
-    if not sign or Path(argument).exists():
+    if not sign or "://" in name or _exists(Path(argument)):
         name, path = "", argument
     elif not CAMERA_NAME.fullmatch(name) or len(name) > 64:
         raise InputError(f"{argument}: {name!r} cannot name a camera; use up to 64 letters, digits, - and _")
-    if not path or not Path(path).exists():
-        raise InputError(f"{path or argument}: no such file or folder; check the path")
-    return name or None, Path(path)
+    if not path:
+        raise InputError(f"{argument}: no path after the =; give NAME=PATH")
+    return name or None, _existing(path)
 
 
 def _derived_names(path: Path) -> list[str]:

@@ -55,6 +55,8 @@ class VideoWriter:
         if self.path.is_dir():
             raise InputError(f"{self.path}: is a folder; give another output")
         self._container: Any = None
+        # PyAV opens files late: an output that cannot be written would only show with the first frames.
+        self._do(lambda: self._part.write_bytes(b""))
         self._container = self._do(lambda: av.open(str(self._part), "w", format="mp4", options=_MUXER))
         self._stream = self._container.add_stream("libx264", rate=rate, options=_ENCODER)
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
@@ -132,7 +134,8 @@ class VideoWriter:
         if container is not None:
             with contextlib.suppress(av.error.FFmpegError, OSError):
                 container.close()
-        self._part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            self._part.unlink(missing_ok=True)
 
 
 _MUXER = {"movflags": "+faststart"}

@@ -15,7 +15,9 @@ import numpy.typing as npt
 ImageArray = npt.NDArray[np.uint8]
 Part = Literal["train", "query", "gallery"]
 
-MARKET_NAME = re.compile(r"(-?\d+)_c(\d)s(\d)_(\d+)_\d+\.jpg")
+MARKET_NAME = re.compile(r"(-?\d+)_c(\d)s(\d)_(\d+)_\d+(?:\.jpg)+")
+"""Identity, camera, sequence and frame; some files of the original carry their ending twice."""
+
 MARKET_FOLDERS: dict[Part, str] = {"train": "bounding_box_train", "query": "query", "gallery": "bounding_box_test"}
 
 

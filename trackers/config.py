@@ -64,13 +64,13 @@ class TrackerConfig:
         le=50,
     )
     sharp: float = Field(
-        default=0.3,
+        default=0.4,
         description="Uncertainty of a track's place, in body heights, above which its box is widened by the excess.",
         ge=0,
         le=10,
     )
     high_cost: float = Field(default=0.9, description="Largest cost of a trusted box for a track, [0, 1].", gt=0, le=1)
-    low_cost: float = Field(default=0.5, description="Largest cost of a low-score box for a track, [0, 1].", gt=0, le=1)
+    low_cost: float = Field(default=0.4, description="Largest cost of a low-score box for a track, [0, 1].", gt=0, le=1)
     new_cost: float = Field(
         default=0.9, description="Largest cost of a trusted box for an unconfirmed track, [0, 1].", gt=0, le=1
     )
@@ -79,7 +79,7 @@ class TrackerConfig:
         default=2, description="Boxes after which a track is confirmed and gets shown.", ge=1, le=100
     )
     confirm_seconds: float = Field(
-        default=0.05, description="Seconds a track has lasted before it is confirmed.", ge=0, le=10
+        default=0.1, description="Seconds a track has lasted before it is confirmed.", ge=0, le=10
     )
     new_seconds: float = Field(
         default=0.0, description="Seconds without a box after which an unconfirmed track ends.", ge=0, le=10

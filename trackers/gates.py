@@ -28,26 +28,34 @@ def area(boxes: Array) -> Array:
     return np.asarray(size[:, 0] * size[:, 1])
 
 
+def _over_union(shared: Array, first: Array, second: Array) -> Array:
+    total = area(first)[:, None] + area(second)[None, :] - shared
+    return np.asarray(np.divide(shared, total, out=np.zeros_like(shared), where=total > 0))
+
+
 def iou(first: Array, second: Array) -> Array:
     """Intersection over union of every pair of boxes x1, y1, x2, y2, shape `(n, m)`, in [0, 1]."""
-    shared = intersection(first, second)
-    total = area(first)[:, None] + area(second)[None, :] - shared
-    return np.asarray(np.divide(shared, total, out=shared, where=total > 0))
+    return _over_union(intersection(first, second), first, second)
 
 
-def covered(boxes: Array, others: Array) -> Array:
-    """The largest share of each box that one box in front of it hides, shape `(n,)`, in [0, 1].
+def crowd(boxes: Array, trusted: Mask) -> tuple[Array, Array]:
+    """How the boxes of one frame lie over each other.
 
     A person whose feet are lower in the picture stands nearer to the camera, hence in front.
 
     Args:
-        boxes: Boxes x1, y1, x2, y2, shape `(n, 4)`.
-        others: Boxes that may hide them, shape `(m, 4)`; a box with the same feet, itself included, hides nothing.
+        boxes: Boxes x1, y1, x2, y2, shape `(m, 4)`, with areas above 0.
+        trusted: The boxes that are certainly people, who can hide others, shape `(m,)`.
+
+    Returns:
+        The intersection over union of every pair, shape `(m, m)`, and the largest share of each box that one trusted
+        box in front of it hides, shape `(m,)`; both in [0, 1].
     """
-    if not len(others):
-        return np.zeros(len(boxes))
-    share = intersection(boxes, others) / np.maximum(area(boxes), 1e-9)[:, None]
-    return np.asarray(np.where(others[None, :, 3] > boxes[:, None, 3], share, 0.0).max(axis=1))
+    shared = intersection(boxes, boxes)
+    behind, front = np.nonzero((shared > 0) & trusted[None, :] & (boxes[None, :, 3] > boxes[:, None, 3]))
+    covered = np.zeros(len(boxes))
+    np.maximum.at(covered, behind, shared[behind, front] / area(boxes)[behind])
+    return _over_union(shared, boxes, boxes), covered
 
 
 def expanded(boxes: Array, margin: Array) -> Array:
@@ -56,24 +64,18 @@ def expanded(boxes: Array, margin: Array) -> Array:
 
 
 def deviation(position: Array, spread: Array, boxes: Array) -> Array:
-    """How far every box is from where each track expects it, in standard deviations.
+    """How far boxes are from where their tracks expect them, in standard deviations.
 
     Args:
-        position: Expected centre x, centre y, width and height, shape `(n, 4)`.
-        spread: Their standard deviations, shape `(n, 4)`, > 0.
-        boxes: Boxes x1, y1, x2, y2, shape `(m, 4)`.
+        position: Expected centre x, centre y, width and height of each pair's track, shape `(k, 4)`.
+        spread: Their standard deviations, shape `(k, 4)`, > 0.
+        boxes: Each pair's box, x1, y1, x2, y2, shape `(k, 4)`.
 
     Returns:
-        The Mahalanobis distance over the four coordinates, shape `(n, m)`: for a box of the track, its square
-        follows χ² with 4 degrees of freedom.
+        The Mahalanobis distance over the four coordinates, shape `(k,)`: for a box of the track, its square follows χ²
+        with 4 degrees of freedom.
     """
-    seen = to_centre(boxes)
-    total = np.zeros((len(position), len(boxes)))
-    for axis in range(4):
-        gap = (seen[None, :, axis] - position[:, None, axis]) / spread[:, None, axis]
-        gap *= gap
-        total += gap
-    return np.asarray(np.sqrt(total))
+    return np.asarray(np.linalg.norm((to_centre(boxes) - position) / spread, axis=1))
 
 
 def reachable(position: Array, scale: Array, elapsed: Array, speed: float, boxes: Array) -> Mask:

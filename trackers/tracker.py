@@ -39,6 +39,7 @@ class _Frame:
     scores: Array
     time: float
     number: int
+    overlap: Array
     covered: Array
     cost: Array
     allowed: Mask
@@ -91,11 +92,11 @@ class Tracker:
             raise RuntimeError("observe: expected update to finish the frame before")
         self._advance(time)
         source, boxes, scores = _usable(detections, self.config.low_score)
-        covered = gates.covered(boxes, boxes[scores >= self.config.high_score])
-        cost, allowed = self._costs(boxes, scores)
+        overlap, covered = gates.crowd(boxes, scores >= self.config.high_score)
+        cost, allowed = self._costs(boxes)
         match = self._matched(cost, allowed, scores)
         self._frame = _Frame(
-            detections, source, boxes, scores, time, frame, covered, cost, allowed, match, np.zeros(0, np.intp)
+            detections, source, boxes, scores, time, frame, overlap, covered, cost, allowed, match, np.zeros(0, np.intp)
         )
         if self.config.crops_per_frame and len(boxes):
             self._frame.crops = choose(self._need(self._frame), self.config)
@@ -133,7 +134,7 @@ class Tracker:
         match = np.concatenate([match, self._born(frame, match)])
         if features is not None and len(features):
             self._learn(frame, match, features, crops)
-        match = self._end(match)
+        match = self._end(frame, match)
         self._confirm()
         return self._output(frame, match)
 
@@ -156,32 +157,29 @@ class Tracker:
     # ---- time ----
 
     def _advance(self, time: float) -> None:
-        """Moves the clock and every track to the frame's time; tracks that are over by then end."""
+        """Moves the clock and every track to the frame's time."""
         if not np.isfinite(time):
             raise ValueError(f"time: expected seconds, given {time}")
         step = 0.0 if self._time is None else max(time - self._time, STEP)
         self._time = time
         self._clock += step
-        tracks = self._tracks
-        patience = max(self.config.lost_seconds, self.config.refind_seconds)
-        self._drop(self._clock - tracks.seen - step > patience)
         if step and len(self._tracks):
             self._tracks.motion = self._motion.predict(self._tracks.motion, step)
 
     # ---- matching ----
 
-    def _costs(self, boxes: Array, scores: Array) -> tuple[Array, Mask]:
+    def _costs(self, boxes: Array) -> tuple[Array, Mask]:
         """What each box would cost each track, by overlap and expected place, and which are possible at all."""
-        tracks, config = self._tracks, self.config
-        motion = tracks.motion
+        tracks, config, motion = self._tracks, self.config, self._tracks.motion
         spread = self._motion.spread(motion)
-        away = gates.deviation(motion.position, spread, boxes)
         # A place known badly, after an occlusion or at a low frame rate, is a larger box.
         margin = np.maximum(spread[:, :2] - config.sharp * motion.scale, 0)
-        overlap = gates.iou(gates.expanded(motion.boxes, margin), boxes)
-        cost = 1 - overlap
-        allowed = (away <= config.gate) & (overlap > 0)
-        allowed &= (self._clock - tracks.seen <= config.lost_seconds)[:, None]
+        cost = 1 - gates.iou(gates.expanded(motion.boxes, margin), boxes)
+        recent = self._clock - tracks.seen <= config.lost_seconds
+        rows, columns = np.nonzero((cost < 1) & recent[:, None])
+        away = gates.deviation(motion.position[rows], spread[rows], boxes[columns])
+        allowed = np.zeros(cost.shape, np.bool_)
+        allowed[rows, columns] = away <= config.gate
         return cost, allowed
 
     def _matched(self, cost: Array, allowed: Mask, scores: Array) -> Indices:
@@ -343,36 +341,35 @@ class Tracker:
         taken = match[match >= 0]
         free = frame.scores >= self.config.birth_score
         free[taken] = False
+        new = np.flatnonzero(free)
+        if not len(new):
+            return new
         # Boxes in use come first, then the free ones by score: each gives way to those before it.
-        rank = np.where(free, -frame.scores, -np.inf)
-        rank[~free] = np.inf
-        rank[taken] = -np.inf
-        rows = np.lexsort((np.arange(len(rank)), rank))[: len(taken) + int(free.sum())]
-        below = np.tril(gates.iou(frame.boxes[rows], frame.boxes[rows]) >= self.config.birth_overlap, -1).any(axis=1)
-        born = np.sort(rows[free[rows] & ~below])
+        new = new[np.argsort(-frame.scores[new], kind="stable")]
+        close = frame.overlap[np.ix_(new, np.concatenate([taken, new]))] >= self.config.birth_overlap
+        born = np.sort(new[~np.tril(close, len(taken) - 1).any(axis=1)])
         boxes, scores = frame.boxes[born], frame.scores[born]
         fresh = self._new(boxes, scores)
         self._tracks = self._tracks.joined(fresh)
         self._book.write(fresh.keys, frame.number, frame.time, boxes, scores)
         return born
 
-    def _end(self, match: Indices) -> Indices:
+    def _end(self, frame: _Frame, match: Indices) -> Indices:
         """Ends duplicates and tracks not seen for too long; returns the boxes of those that stay."""
         tracks, config = self._tracks, self.config
         unseen = self._clock - tracks.seen
         patience = max(config.lost_seconds, config.refind_seconds)
         over = np.where(tracks.confirmed, unseen > patience, unseen > config.new_seconds)
-        over |= (tracks.hits == 0) | self._duplicates()
+        over |= (tracks.hits == 0) | self._duplicates(frame, match)
         self._drop(over)
         return match[~over]
 
-    def _duplicates(self) -> Mask:
-        """The younger of two tracks whose boxes, both of this frame, are almost the same, shape `(n,)`."""
-        tracks = self._tracks
-        rows = np.flatnonzero(tracks.seen == self._clock)
-        twice = np.zeros(len(tracks), np.bool_)
-        same = np.triu(gates.iou(tracks.boxes[rows], tracks.boxes[rows]) >= self.config.duplicate_overlap, 1)
-        twice[rows[same.any(axis=0)]] = True
+    def _duplicates(self, frame: _Frame, match: Indices) -> Mask:
+        """The younger of two tracks whose boxes in this frame are almost the same, shape `(n,)`."""
+        rows = np.flatnonzero(match >= 0)
+        same = frame.overlap[np.ix_(match[rows], match[rows])] >= self.config.duplicate_overlap
+        twice = np.zeros(len(match), np.bool_)
+        twice[rows] = np.triu(same, 1).any(axis=0)
         return twice
 
     def _drop(self, over: Mask) -> None:

@@ -6,12 +6,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import supervision as sv
+import torch
 
 from app.config import DetectorConfig
-from app.detector import Detector
+from app.detector import Detector, _ultralytics
 from app.errors import InputError
 from app.sources import read_frame
 
@@ -31,13 +33,16 @@ def street(shared: Path) -> np.ndarray:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small untrained ultralytics detector as a .pt file, with person as its second class."""
-    Detector.__init__.__globals__["_ultralytics"]()
-    import torch
+    _ultralytics()
     from ultralytics import YOLO
 
     torch.manual_seed(0)
     model = YOLO("yolo11n.yaml", verbose=False)
     model.model.names = {number: f"thing {number}" for number in range(80)} | {1: "Person"}
+    for scores in model.model.model[-1].cv3:
+        # Untrained it is sure of nothing; like this it sees people everywhere, some more clearly than others.
+        torch.nn.init.normal_(scores[-1].weight[1], std=0.5)
+        scores[-1].bias.data[1] = -1
     path = tmp_path_factory.mktemp("weights") / "small.pt"
     model.save(path)
     return path
@@ -99,7 +104,18 @@ def test_checkpoint_takes_batches_and_any_size(checkpoint: Path, street: np.ndar
     assert seen == [(3, 3, 192, 320)]
     for image, people in zip([street, street[:, ::-1], street[::-1]], together, strict=True):
         assert_valid(people, image)
+        assert len(people) == 20
         np.testing.assert_allclose(people.xyxy, detector.detect([image])[0].xyxy, atol=0.1)
+
+
+def test_the_rest_of_the_program_keeps_its_threads(detector_weights: Path, street: np.ndarray) -> None:
+    before = torch.get_num_threads(), cv2.getNumThreads(), os.environ.get("OMP_NUM_THREADS")
+    try:
+        torch.set_num_threads(3)
+        Detector(DetectorConfig(weights=str(detector_weights))).detect([street])
+        assert (torch.get_num_threads(), *before[1:]) == (3, cv2.getNumThreads(), os.environ.get("OMP_NUM_THREADS"))
+    finally:
+        torch.set_num_threads(before[0])
 
 
 def test_fixed_size_weights_refuse_another_size(detector_weights: Path) -> None:
@@ -148,8 +164,6 @@ def test_weights_of_something_else(shared: Path, tmp_path: Path, source: str, na
 
 
 def test_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
-    import torch
-
     trace = tmp_path / "ran"
 
     class Attack:
@@ -183,7 +197,7 @@ socket.getaddrinfo = everywhere
 DETECT = """
 import numpy as np
 from app.config import DetectorConfig
-from app.detector import Detector
+from app.detector import Detector, _ultralytics
 detector = Detector(DetectorConfig(weights=sys.argv[1]))
 for _ in range(3):
     detector.detect([np.full((480, 640, 3), 114, np.uint8)])

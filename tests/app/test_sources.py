@@ -320,7 +320,8 @@ def test_names(tmp_path: Path, files: list[str], arguments: list[str], names: li
         (["=@door.mp4"], "cannot name a camera"),
         (["east=@none.mp4"], "no such file"),
         (["@none.mp4"], "no such file"),
-        (["east="], "no such file"),
+        (["east="], "no path after"),
+        (["x" * 300], "no such file"),
         (["@door.mp4", "@door.mp4"], "two sources would be named"),
         (["a=@door.mp4", "a=@b/door.mp4"], "two sources would be named a"),
     ],
@@ -328,3 +329,10 @@ def test_names(tmp_path: Path, files: list[str], arguments: list[str], names: li
 def test_bad_names(tmp_path: Path, arguments: list[str], message: str) -> None:
     with pytest.raises(InputError, match=message):
         names_of(tmp_path, ["door.mp4", "b/door.mp4"], arguments)
+
+
+def test_an_address_is_refused_without_its_password() -> None:
+    for argument in ("rtsp://guard:secret@10.0.0.1/door", "door=rtsp://guard:secret@10.0.0.1/door"):
+        with pytest.raises(InputError, match="address of the network") as caught:
+            name_sources([argument])
+        assert "secret" not in str(caught.value)

@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from people import Wardrobe, boxes_at
 from reid_model.features import Features
 from reid_model.matching import distances
+from tests.trackers.people import Wardrobe, boxes_at
 from trackers.appearance import Crops, Exemplars
 
 

@@ -29,19 +29,23 @@ def test_covered_counts_pixels_of_the_box_in_front(these):
     expected = [
         max((len(pixels(a) & pixels(b)) / len(pixels(a)) for b in these if b[3] > a[3]), default=0.0) for a in these
     ]
-    np.testing.assert_allclose(gates.covered(these, these), expected)
+    overlap, covered = gates.crowd(these, np.ones(len(these), bool))
+    np.testing.assert_allclose(covered, expected)
+    np.testing.assert_allclose(overlap, gates.iou(these, these))
 
 
 def test_the_person_behind_is_covered_and_the_one_in_front_is_not():
     behind, front = [0.0, 0, 10, 20], [5.0, 5, 15, 30]
-    np.testing.assert_allclose(gates.covered(np.array([behind, front]), np.array([behind, front])), [0.375, 0])
+    boxes = np.array([behind, front])
+    np.testing.assert_allclose(gates.crowd(boxes, np.array([True, True]))[1], [0.375, 0])
+    np.testing.assert_allclose(gates.crowd(boxes, np.array([True, False]))[1], [0, 0])
 
 
 def test_deviation_is_in_standard_deviations():
-    position, spread = np.array([[10.0, 20, 4, 8]]), np.array([[1.0, 2, 1, 2]])
-    # One off by 3 σ in x; one by 1 σ in y and 1 σ in height.
+    position, spread = np.tile([10.0, 20, 4, 8], (2, 1)), np.tile([1.0, 2, 1, 2], (2, 1))
+    # One off by 3 deviations in x; one by 1 in y and 1 in height.
     seen = np.array([[11.0, 16, 15, 24], [8, 17, 12, 27]])
-    np.testing.assert_allclose(gates.deviation(position, spread, seen), [[3, np.sqrt(2)]])
+    np.testing.assert_allclose(gates.deviation(position, spread, seen), [3, np.sqrt(2)])
 
 
 @pytest.mark.parametrize(
@@ -63,5 +67,8 @@ def test_reach_grows_with_time(elapsed, x, height, expected):
 def test_nothing_meets_nothing():
     none = np.zeros((0, 4))
     assert gates.iou(none, none).shape == (0, 0)
-    assert gates.covered(none, none).shape == (0,)
-    assert gates.deviation(none, none, np.zeros((3, 4))).shape == (0, 3)
+    assert gates.iou(none, np.zeros((3, 4))).shape == (0, 3)
+    overlap, covered = gates.crowd(none, np.zeros(0, bool))
+    assert overlap.shape == (0, 0)
+    assert covered.shape == (0,)
+    assert gates.deviation(none, none, none).shape == (0,)

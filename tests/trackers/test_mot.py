@@ -47,7 +47,10 @@ def corrupt(path, text):
     [
         (lambda f: (f / "gt" / "gt.txt").unlink(), r"gt\.txt: no such file"),
         (lambda f: (f / "seqinfo.ini").unlink(), r"seqinfo\.ini: no such file"),
-        (lambda f: corrupt(f / "seqinfo.ini", "[Sequence]\nname=a\nimWidth=3\n"), "missing frameRate, seqLength, imHeight"),
+        (
+            lambda f: corrupt(f / "seqinfo.ini", "[Sequence]\nname=a\nimWidth=3\n"),
+            "missing frameRate, seqLength, imHeight",
+        ),
         (lambda f: corrupt(f / "seqinfo.ini", "name=a"), "cannot be read"),
         (lambda f: corrupt(f / "seqinfo.ini", "[Other]\n"), r"expected a section \[Sequence\]"),
         (lambda f: corrupt(f / "seqinfo.ini", INFO.format(name="a").replace("25", "0")), "above 0, given 0"),

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from people import Wardrobe, boxes_at, detections
+from tests.trackers.people import Wardrobe, boxes_at, detections
 from trackers import Tracker, TrackerConfig
 
 EMPTY = sv.Detections.empty()
