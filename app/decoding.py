@@ -59,15 +59,25 @@ def open_video(path: str) -> Any:
         # Only local files: a playlist under a video's name must not make the program fetch what it lists.
         container = av.open(str(Path(path).resolve()), options={"protocol_whitelist": "file"})
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        if Path(path).is_file() and Path(path).stat().st_size == 0:
-            raise InputError(f"{path}: the file is empty; copy or record it again") from None
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"{path}: not a video that can be read ({reason}); give a video file") from None
+        raise InputError(f"{path}: {_why_unreadable(Path(path), error)}") from None
     if not container.streams.video:
         container.close()
         raise InputError(f"{path}: no video stream in this file; give a file with pictures")
     container.streams.video[0].thread_type = "AUTO"
     return container
+
+
+def _why_unreadable(path: Path, error: Exception) -> str:
+    try:
+        with path.open("rb") as file:
+            head = file.read(12)
+    except OSError as denied:
+        return f"cannot be read ({denied.strerror}); check its permissions"
+    if not head:
+        return "the file is empty; copy or record it again"
+    if head[4:8] == b"ftyp":
+        return "the file is cut off or damaged: the index of its frames is missing; copy or record it again"
+    return f"not a video that can be read ({getattr(error, 'strerror', None) or error}); give a video file"
 
 
 def decode(container: Any, damage: Counter[str]) -> Iterator[av.VideoFrame]:

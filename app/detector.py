@@ -53,7 +53,7 @@ class Detector:
         if task not in (None, "detect"):
             raise InputError(f"{self._path}: weights for the task {task}, not for finding people; {CURE}")
         # ultralytics sets the number of torch's threads for the whole program: what it was comes back.
-        with _quietly(), _torch_threads(None):
+        with _quietly(), _torch_threads(torch.get_num_threads()):
             try:
                 self._predictor = _load(self._path, config, device)
                 self._prepare(config)
@@ -75,7 +75,8 @@ class Detector:
             self._predictor.args.imgsz = list(backend.imgsz)
         # Around a network that torch does not run, its second thread only waits for cores the network keeps busy:
         # measured on two busy cores, preparing and reading out take 8 ms with one thread and 50 to 70 with two.
-        self._threads = None if backend.format == "pt" else 1
+        # For one that torch runs, ultralytics has set a number by now.
+        self._threads = torch.get_num_threads() if backend.format == "pt" else 1
 
     def _check(self, config: DetectorConfig, backend: Any, names: dict[int, str]) -> None:
         if getattr(backend, "task", None) not in (None, "detect"):
@@ -241,10 +242,10 @@ def _line(error: BaseException) -> str:
 
 
 @contextlib.contextmanager
-def _torch_threads(count: int | None) -> Iterator[None]:
-    """Run with that many torch threads; `None` leaves them as they are."""
+def _torch_threads(count: int) -> Iterator[None]:
+    """Run with that many torch threads; afterwards there are as many as before."""
     before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
+    torch.set_num_threads(count)
     try:
         yield
     finally:

@@ -14,7 +14,7 @@ from app.association import CameraTracklet, associate
 from app.config import CameraConfig, Config
 from app.detector import Detector
 from app.offline import Progress, identity_rows, load_embedder
-from app.pipeline import Pipeline, Stopwatch
+from app.pipeline import Pipeline, Stopwatch, detect_each
 from app.regions import Regions
 from app.runtime import read_ahead
 from app.sources import Frame, open_source
@@ -67,12 +67,12 @@ def _evaluate(
 ) -> Result:
     camera = CameraConfig(name="sequence", source=str(sequence.images or sequence.path))
     watch = Stopwatch()
-    pipeline = Pipeline(detector, embedder, config.tracker, Regions(camera, sequence.width, sequence.height), watch)
+    pipeline = Pipeline(embedder, config.tracker, watch)
     online: list[tuple[int, sv.Detections]] = []
     tracklets: list[Tracklet] = []
     start = time.perf_counter()
-    for frame, detections in _steps(sequence, camera, detector):
-        people = pipeline.process(frame) if detections is None else pipeline.track(frame, detections)
+    for frame, detections in _steps(sequence, camera, detector, watch):
+        people = pipeline.process(frame, detections)
         online.append((frame.index + 1, people))
         tracklets += pipeline.finished()
         progress("track", sequence.name, frame.index + 1, sequence.length)
@@ -90,11 +90,13 @@ def _evaluate(
 
 
 def _steps(
-    sequence: mot.Sequence, camera: CameraConfig, detector: Detector | None
-) -> Iterator[tuple[Frame, sv.Detections | None]]:
-    """The frames of a sequence; without a detector, empty pictures with the sequence's own boxes."""
+    sequence: mot.Sequence, camera: CameraConfig, detector: Detector | None, watch: Stopwatch
+) -> Iterator[tuple[Frame, sv.Detections]]:
+    """The frames of a sequence with their people; without a detector, empty pictures with the sequence's own boxes."""
     if detector is not None:
-        yield from ((frame, None) for frame in islice(read_ahead(open_source(camera)), sequence.length))
+        regions = Regions(camera, sequence.width, sequence.height)
+        frames = islice(open_source(camera), sequence.length)
+        yield from read_ahead(detect_each(frames, detector, regions, watch))
         return
     rows = mot.read_detections(sequence)
     blank = np.zeros((1, 1, 3), np.uint8)

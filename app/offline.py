@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import logging
-from collections.abc import Callable, Iterator, Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,16 +18,14 @@ from app.detector import Detector
 from app.errors import InputError
 from app.files import prepare_folder, write_json
 from app.gallery import CameraRow, Gallery
-from app.pipeline import Pipeline, Stopwatch
+from app.pipeline import Pipeline, Stopwatch, detect_each, timed
 from app.regions import Regions
 from app.runtime import Interruption, read_ahead
-from app.sources import Frame, Source, open_source
+from app.sources import Source, open_source
 from app.video import VideoWriter
 from reid_model.embedder import Embedder
 from trackers import Tracklet
 from trackers.evaluation import Rows, write_mot
-
-log = logging.getLogger("crowdtrace")
 
 Progress = Callable[[str, str, int, int | None], None]
 """Told the stage, the camera, the frames done and the frames expected."""
@@ -40,7 +38,7 @@ class Recording:
     Attributes:
         config: The camera.
         source: Its frames.
-        frames: Frames processed.
+        frames: Frames processed: the number of the last one, plus one.
         boxes: Boxes of all tracklets.
         tracklets: Its tracklets, without their pictures: those are in the gallery.
     """
@@ -59,7 +57,8 @@ class Annotation:
     Attributes:
         recordings: The cameras, in the order given.
         identities: The people.
-        seconds: Time spent in each stage.
+        seconds: Time spent in each stage; stages that run side by side both count.
+        elapsed: Time all of it took, from the first frame on.
         interrupted: Whether Ctrl-C ended it early; what was done by then is complete.
         warnings: What was not as it should be, a line each.
     """
@@ -67,6 +66,7 @@ class Annotation:
     recordings: list[Recording]
     identities: list[Identity]
     seconds: dict[str, float]
+    elapsed: float
     interrupted: bool
     warnings: list[str]
 
@@ -90,12 +90,14 @@ def annotate(cameras: Sequence[CameraConfig], output: Path, config: Config, prog
     embedder = load_embedder(config)
     detector = Detector(config.detector)
     watch = Stopwatch()
+    start = time.perf_counter()
     with Interruption() as interruption:
         with _NewGallery(output / "gallery.db", embedder.model_id, config) as gallery:
             for recording in recordings:
                 _track(
                     recording,
-                    Pipeline(detector, embedder, config.tracker, _regions(recording), watch),
+                    detector,
+                    Pipeline(embedder, config.tracker, watch),
                     gallery,
                     interruption,
                     progress,
@@ -110,7 +112,7 @@ def annotate(cameras: Sequence[CameraConfig], output: Path, config: Config, prog
             _draw(recording, identities, output, watch, interruption, progress)
         interrupted |= interruption.requested
     warnings = [line for recording in recordings for line in recording.source.warnings]
-    return Annotation(recordings, identities, dict(watch.seconds), interrupted, warnings)
+    return Annotation(recordings, identities, dict(watch.seconds), time.perf_counter() - start, interrupted, warnings)
 
 
 def load_embedder(config: Config) -> Embedder:
@@ -128,10 +130,6 @@ def _refuse_overwriting(recordings: list[Recording], output: Path) -> None:
         target = output / f"{recording.config.name}.mp4"
         if target.exists() and target.samefile(recording.config.source):
             raise InputError(f"{target}: the annotated video would replace its own source; give another --output")
-
-
-def _regions(recording: Recording) -> Regions:
-    return Regions(recording.config, recording.source.width, recording.source.height)
 
 
 class _NewGallery:
@@ -159,33 +157,29 @@ class _NewGallery:
 
 
 def _track(
-    recording: Recording, pipeline: Pipeline, gallery: Gallery, interruption: Interruption, progress: Progress
+    recording: Recording,
+    detector: Detector,
+    pipeline: Pipeline,
+    gallery: Gallery,
+    interruption: Interruption,
+    progress: Progress,
 ) -> None:
     """The first pass over a camera: its tracklets go into the gallery as they end."""
     if interruption.requested:
         return
     source, name = recording.source, recording.config.name
     gallery.add_camera(_camera_row(recording))
-    for frame in _timed(source, pipeline.watch):
-        pipeline.process(frame)
-        recording.frames += 1
+    regions = Regions(recording.config, source.width, source.height)
+    # Detection runs ahead in a thread: it needs nothing from tracking, and both leave Python for most of their time.
+    for frame, detections in read_ahead(detect_each(source, detector, regions, pipeline.watch)):
+        pipeline.process(frame, detections)
+        recording.frames = frame.index + 1  # frames that do not decode keep their numbers
         _keep(recording, pipeline.finished(), gallery, pipeline.watch)
         progress("track", name, recording.frames, source.frame_count)
         if interruption.requested:
             break
     _keep(recording, pipeline.flush(), gallery, pipeline.watch)
     gallery.add_camera(_camera_row(recording))
-
-
-def _timed(source: Source, watch: Stopwatch) -> Iterator[Frame]:
-    """The frames of a source, read ahead; the time spent waiting for them counts as decoding."""
-    frames = read_ahead(source)
-    while True:
-        with watch("decode"):
-            frame = next(frames, None)
-        if frame is None:
-            return
-        yield frame
 
 
 def _camera_row(recording: Recording) -> CameraRow:
@@ -288,7 +282,7 @@ def _draw(
     edges: npt.NDArray[np.intp] = np.searchsorted(rows.frames, np.arange(1, recording.frames + 2))
     annotator = Annotator(source.height)
     with VideoWriter(output / f"{name}.mp4", source.width, source.height, source.rate) as writer:
-        for frame in _timed(source, watch):
+        for frame in read_ahead(timed(source, "decode", watch)):
             if frame.index >= recording.frames or interruption.requested:
                 break
             shown = slice(edges[frame.index], edges[frame.index + 1])

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
 import supervision as sv
 
@@ -14,6 +15,8 @@ from app.regions import Regions
 from app.sources import Frame
 from reid_model.embedder import Embedder, cut
 from trackers import Tracker, TrackerConfig, Tracklet
+
+Item = TypeVar("Item")
 
 
 class Stopwatch:
@@ -32,53 +35,59 @@ class Stopwatch:
             self.seconds[stage] += time.perf_counter() - start
 
 
-class Pipeline:
-    """Detects, embeds and tracks the people of one camera, frame by frame.
+def timed(items: Iterable[Item], stage: str, watch: Stopwatch) -> Iterator[Item]:
+    """The same items; the time it takes to produce them counts towards a stage."""
+    stream = iter(items)
+    while True:
+        try:
+            with watch(stage):
+                item = next(stream)
+        except StopIteration:
+            return
+        yield item
 
-    The detector and the embedder may be shared with other cameras; the tracker is this camera's own.
+
+def detect_each(
+    frames: Iterable[Frame], detector: Detector, regions: Regions, watch: Stopwatch
+) -> Iterator[tuple[Frame, sv.Detections]]:
+    """Each frame with its people, those whose feet are where the camera's regions count.
+
+    Needs nothing of what comes after it, so it may run ahead in a thread of its own.
+    """
+    for frame in timed(frames, "decode", watch):
+        with watch("detect"):
+            detections = detector.detect([frame.image])[0]
+        counted = detections[regions.keep(detections.xyxy)]
+        assert isinstance(counted, sv.Detections)
+        yield frame, counted
+
+
+class Pipeline:
+    """Embeds and tracks the people of one camera, frame by frame.
+
+    The embedder may be shared with other cameras; the tracker is this camera's own.
 
     Args:
-        detector: Finds people, or None where `track` is given detections from elsewhere.
         embedder: Makes features of the crops that the tracker asks for, or None to track by boxes alone.
         tracker: Settings of the tracker.
-        regions: Which parts of the picture count.
         watch: Where the time is counted.
     """
 
-    def __init__(
-        self,
-        detector: Detector | None,
-        embedder: Embedder | None,
-        tracker: TrackerConfig,
-        regions: Regions,
-        watch: Stopwatch | None = None,
-    ) -> None:
-        self.detector = detector
+    def __init__(self, embedder: Embedder | None, tracker: TrackerConfig, watch: Stopwatch | None = None) -> None:
         self.embedder = embedder
         self.tracker = Tracker(tracker)
-        self.regions = regions
         self.watch = watch or Stopwatch()
 
-    def process(self, frame: Frame) -> sv.Detections:
+    def process(self, frame: Frame, detections: sv.Detections) -> sv.Detections:
         """The people of a frame who belong to confirmed tracks, with `tracker_id`."""
-        if self.detector is None:
-            raise RuntimeError("this pipeline has no detector: give detections to track()")
-        with self.watch("detect"):
-            detections = self.detector.detect([frame.image])[0]
-        return self.track(frame, detections)
-
-    def track(self, frame: Frame, detections: sv.Detections) -> sv.Detections:
-        """The same, from detections made elsewhere."""
-        counted = detections[self.regions.keep(detections.xyxy)]
-        assert isinstance(counted, sv.Detections)
         with self.watch("track"):
-            wanted = self.tracker.observe(counted, frame.time, frame.index)
+            wanted = self.tracker.observe(detections, frame.time, frame.index)
         if self.embedder is None or not len(wanted):
             with self.watch("track"):
                 return self.tracker.update()
         with self.watch("embed"):
             # Copies, because the tracker keeps the crops of its exemplars long after the frame is gone.
-            crops = [cut(frame.image, box).copy() for box in counted.xyxy[wanted]]
+            crops = [cut(frame.image, box).copy() for box in detections.xyxy[wanted]]
             features = self.embedder.embed(crops)
         with self.watch("track"):
             return self.tracker.update(features, crops)

@@ -117,16 +117,13 @@ def print_annotation(annotation: Annotation, output: Path, json_file: Path | Non
             }
         )
     frames = sum(recording.frames for recording in annotation.recordings)
-    total = sum(annotation.seconds.values())
+    total = annotation.elapsed
     print_results("annotate", [], None)
     _table(list(results[0]), [list(result.values()) for result in results])
     print()
     _table(
-        ["stage", "seconds", "ms a frame", "share"],
-        [
-            [stage, seconds, 1000 * seconds / max(frames, 1), f"{seconds / max(total, 1e-9):.0%}"]
-            for stage, seconds in annotation.seconds.items()
-        ],
+        ["stage", "seconds", "ms a frame"],
+        [[stage, seconds, 1000 * seconds / max(frames, 1)] for stage, seconds in annotation.seconds.items()],
     )
     linked = sum(identity.status == "linked" for identity in annotation.identities)
     print(
@@ -142,6 +139,7 @@ def print_annotation(annotation: Annotation, output: Path, json_file: Path | Non
         "identities": len(annotation.identities),
         "linked": linked,
         "fps": round(frames / max(total, 1e-9), 2),
+        "elapsed_s": round(total, 3),
         **{f"{stage}_s": round(seconds, 3) for stage, seconds in annotation.seconds.items()},
     }
     _write("annotate", [*results, summary], json_file)

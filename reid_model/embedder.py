@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -39,18 +40,24 @@ class Embedder:
         weights: A .safetensors file, or None for the shipped weights.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         batch: Most crops in one forward pass.
+        threads: Processor threads that torch uses in this process from now on; None for half the cores. A detector is usually at work at the
+            same time, and a thread that has to wait for a core holds up all the others at every layer.
 
     Raises:
         reid_model.checkpoint.WeightsError: If the weights cannot be used.
     """
 
-    def __init__(self, weights: Path | None = None, device: str = "auto", batch: int = 32) -> None:
+    def __init__(
+        self, weights: Path | None = None, device: str = "auto", batch: int = 32, threads: int | None = None
+    ) -> None:
         self.network, digest = load_weights(weights or DEFAULT_WEIGHTS)
         if device == "auto":
             device = "cuda" if torch.cuda.is_available() else "cpu"
         self.device = torch.device(device)
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.batch = batch
+        if self.device.type == "cpu":
+            torch.set_num_threads(threads or max(1, (os.cpu_count() or 1) // 2))
         config = self.network.config
         rows, columns = config.cells or ("own", "own")
         self.model_id = (

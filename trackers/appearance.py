@@ -43,6 +43,39 @@ def quality(features: Features, boxes: Array) -> Array:
     return np.asarray((features.mass + 1e-3) * np.sqrt(np.maximum(size, 1e-3)), dtype=np.float64)
 
 
+class Strangers:
+    """What distance two different people have: a scale that follows the network and the scene.
+
+    A distance that says "the same person" for one network, or in daylight, says nothing for another. Two boxes of one
+    frame are two people for certain, so their distances are measured for nothing, and a distance below nearly all of
+    them speaks for the same person.
+
+    Args:
+        start: The neutral distance, [0, 2], believed before anything is measured.
+    """
+
+    _MEMORY = 1000
+    _ENOUGH = 100
+    _SHARE = 5.0
+
+    def __init__(self, start: float) -> None:
+        self._start = start
+        self._seen = np.zeros(self._MEMORY)
+        self._count = 0
+        self.neutral = start
+
+    def note(self, distances: Array) -> None:
+        """Takes in distances `(k,)` between different people."""
+        if not len(distances):
+            return
+        self._seen[(self._count + np.arange(len(distances))) % self._MEMORY] = distances
+        self._count += len(distances)
+        known = min(self._count, self._MEMORY)
+        trust = min(known / self._ENOUGH, 1.0)
+        measured = float(np.percentile(self._seen[:known], self._SHARE))
+        self.neutral = max(trust * measured + (1 - trust) * self._start, 1e-3)
+
+
 class Exemplars:
     """Up to K views of each track, in one pool of arrays.
 

@@ -108,6 +108,9 @@ class TrackerConfig:
         ge=0,
         le=1,
     )
+    duplicate_seconds: float = Field(
+        default=1.0, description="Age in seconds from which a track is no longer ended as a duplicate.", ge=0, le=60
+    )
 
     crops_per_frame: int = Field(
         default=8, description="Most crops embedded in a frame; 0 turns appearance off.", ge=0, le=1000
@@ -129,14 +132,17 @@ class TrackerConfig:
         default=0.25, description="Mass of a crop from which its appearance is believed in full, (0, 1].", gt=0, le=1
     )
     appearance_weight: float = Field(
-        default=0.4, description="Cost that a fully believed, clearly matching appearance takes away.", ge=0, le=2
+        default=0.8, description="Cost that a fully believed, clearly matching appearance takes away.", ge=0, le=2
     )
     appearance_neutral: float = Field(
-        default=0.3, description="Appearance distance, [0, 2], that speaks neither for nor against a match.", gt=0, le=2
+        default=0.27,
+        description="Appearance distance, [0, 2], first taken to speak neither for nor against a match; then measured.",
+        gt=0,
+        le=2,
     )
-    refind_distance: float = Field(
-        default=0.2,
-        description="Largest appearance distance, [0, 2], at which a lost track is found again.",
+    refind_share: float = Field(
+        default=0.93,
+        description="Largest appearance distance at which a lost track is found again, over the neutral distance.",
         gt=0,
         le=2,
     )

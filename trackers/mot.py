@@ -90,7 +90,7 @@ def read_sequence(folder: str | os.PathLike[str]) -> Sequence:
         return Sequence(
             name=info["name"],
             path=path,
-            length=int(info["seqLength"]),
+            length=int(_positive(info["seqLength"])),
             fps=_positive(info["frameRate"]),
             width=int(_positive(info["imWidth"])),
             height=int(_positive(info["imHeight"])),

@@ -1,9 +1,19 @@
-"""Following people inside one camera: predict, gate, match, find again, begin, end."""
+"""Following people inside one camera: predict, gate, match, find again, begin, end.
+
+The order of work in a frame, with what each part is taken from:
+
+1. `observe` predicts where every track is (motion.py) and gates and prices every box for every track: overlap with
+   the expected box, which grows with its uncertainty.
+2. Trusted boxes go to confirmed tracks, the lost ones included, then low-score boxes to those seen lately (ByteTrack,
+   Zhang et al. 2022), then what is left to candidates.
+3. The boxes whose features could change that, or show a person better, are embedded by the caller (crops.py).
+4. `update` prices again with the features and finds lost people among the boxes no confirmed track has.
+5. What is still nobody's begins a candidate; candidates seen often enough get a number; tracks unseen too long end.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -11,10 +21,11 @@ import supervision as sv
 
 from reid_model.features import Features
 from trackers import gates
-from trackers.appearance import Crops, Exemplars
+from trackers.appearance import Crops, Exemplars, Strangers
 from trackers.assignment import assign, leading
 from trackers.config import TrackerConfig
 from trackers.crops import Need, choose, contested
+from trackers.frame import Frame, usable
 from trackers.gates import Mask
 from trackers.motion import Array, MotionModel
 from trackers.tracklet import Book, Image, Tracklet, record
@@ -25,26 +36,8 @@ Indices = npt.NDArray[np.intp]
 STEP = 1e-3
 """Seconds that pass between two frames whose times do not advance."""
 
-LARGEST = 1e6
-"""Coordinates in pixels beyond which a box is not believed."""
-
-
-@dataclass(slots=True)
-class _Frame:
-    """A frame between `observe` and `update`: m usable boxes, and what they would cost the n tracks."""
-
-    detections: sv.Detections
-    source: Indices
-    boxes: Array
-    scores: Array
-    time: float
-    number: int
-    overlap: Array
-    covered: Array
-    cost: Array
-    allowed: Mask
-    match: Indices
-    crops: Indices
+COMPARED = 1
+"""Other people of the frame that each crop is compared with, to know how far apart different people are."""
 
 
 class Tracker:
@@ -63,13 +56,14 @@ class Tracker:
         self.config = config or TrackerConfig()
         self._motion = MotionModel(self.config)
         self._exemplars = Exemplars(self.config.exemplars)
+        self._strangers = Strangers(self.config.appearance_neutral)
         self._book = Book()
         self._next_key = self._next_number = 1
         self._clock = 0.0
         self._time: float | None = None
         self._tracks = self._new(np.zeros((0, 4)), np.zeros(0))
         self._ended: list[Tracklet] = []
-        self._frame: _Frame | None = None
+        self._frame: Frame | None = None
 
     def observe(self, detections: sv.Detections, time: float, frame: int) -> Indices:
         """Takes a frame's boxes and decides which are worth embedding.
@@ -91,11 +85,11 @@ class Tracker:
         if self._frame is not None:
             raise RuntimeError("observe: expected update to finish the frame before")
         self._advance(time)
-        source, boxes, scores = _usable(detections, self.config.low_score)
+        source, boxes, scores = usable(detections, self.config.low_score)
         overlap, covered = gates.crowd(boxes, scores >= self.config.high_score)
         cost, allowed = self._costs(boxes)
         match = self._matched(cost, allowed, scores)
-        self._frame = _Frame(
+        self._frame = Frame(
             detections, source, boxes, scores, time, frame, overlap, covered, cost, allowed, match, np.zeros(0, np.intp)
         )
         if self.config.crops_per_frame and len(boxes):
@@ -133,6 +127,7 @@ class Tracker:
         self._correct(frame, match)
         match = np.concatenate([match, self._born(frame, match)])
         if features is not None and len(features):
+            self._compare(frame, match, features)
             self._learn(frame, match, features, crops)
         match = self._end(frame, match)
         self._confirm()
@@ -205,11 +200,9 @@ class Tracker:
 
     # ---- appearance ----
 
-    def _need(self, frame: _Frame) -> Need:
+    def _need(self, frame: Frame) -> Need:
         tracks, config, count = self._tracks, self.config, len(frame.boxes)
-        owner = np.full(count, -1, np.intp)
-        rows = np.flatnonzero(frame.match >= 0)
-        owner[frame.match[rows]] = rows
+        owner = frame.owners(frame.match)
         owned = owner >= 0
         sure = owned.copy()
         sure[owned] = tracks.confirmed[owner[owned]]
@@ -243,60 +236,68 @@ class Tracker:
         elapsed = self._clock - tracks.seen[rows]
         return gates.reachable(motion.position[rows], motion.scale[rows], elapsed, self.config.walking_speed, boxes)
 
-    def _evidence(self, frame: _Frame, features: Features) -> Array:
+    def _evidence(self, frame: Frame, features: Features) -> Array:
         """Cost that appearance takes from (or adds to) each pair, shape `(n, m)`; 0 where nothing is known."""
         evidence = np.zeros_like(frame.cost)
         known = self._exemplars.known(self._tracks.keys)
         rows, crops = np.nonzero(frame.allowed[:, frame.crops] & known[:, None])
         distance, mass = self._exemplars.distances(features, crops, self._tracks.keys[rows])
         belief = np.minimum(mass / self.config.full_mass, 1.0)
-        neutral = self.config.appearance_neutral
+        neutral = self._strangers.neutral
         speaks = np.clip((neutral - distance) / neutral, -1.0, 1.0)
         evidence[rows, frame.crops[crops]] = self.config.appearance_weight * belief * speaks
         return evidence
 
-    def _refound(self, frame: _Frame, match: Indices, features: Features) -> Indices:
+    def _refound(self, frame: Frame, match: Indices, features: Features) -> Indices:
         """Gives boxes that no confirmed track has to lost tracks that look the same.
 
         A candidate that holds such a box is the lost person's: its boxes go to the lost track.
         """
         tracks, config = self._tracks, self.config
-        lost = self._lost(match)
-        taken = np.zeros(len(frame.boxes), np.bool_)
-        taken[match[(match >= 0) & tracks.confirmed]] = True
-        reach = self._reach(lost, frame.boxes[frame.crops]) & ~taken[frame.crops]
-        rows, crops = np.nonzero(reach)
-        if not len(rows):
+        lost, owner = self._lost(match), frame.owners(match)[frame.crops]
+        if not len(lost):
             return match
+        # A candidate that was seen beside the lost person is somebody else.
+        since = np.where(owner >= 0, np.where(tracks.confirmed[owner], -np.inf, tracks.born[owner]), np.inf)
+        reach = self._reach(lost, frame.boxes[frame.crops]) & (tracks.seen[lost][:, None] < since)
+        rows, crops = np.nonzero(reach)
         distance, mass = self._exemplars.distances(features, crops, tracks.keys[lost[rows]])
         cost = np.full(reach.shape, 9.0)
         cost[rows, crops] = np.where(mass >= config.refind_mass * config.full_mass, distance, 9.0)
-        row, crop = assign(cost, leading(cost, config.refind_margin), config.refind_distance)
+        row, crop = assign(cost, leading(cost, config.refind_margin), config.refind_share * self._strangers.neutral)
         match = match.copy()
-        for track, box in zip(lost[row].tolist(), frame.crops[crop].tolist(), strict=True):
-            candidate = np.flatnonzero(match == box)
-            self._adopt(track, candidate, frame.boxes[box], frame.scores[box])
-            match[candidate] = -1
+        for track, candidate, box in zip(
+            lost[row].tolist(), owner[crop].tolist(), frame.crops[crop].tolist(), strict=True
+        ):
+            if candidate >= 0:
+                self._adopt(track, candidate)
+                match[candidate] = -1
+            else:
+                tracks.motion[np.array([track])] = self._motion.start(frame.boxes[[box]], frame.scores[[box]])
             match[track] = box
         return match
 
-    def _adopt(self, track: int, candidate: Indices, box: Array, score: float) -> None:
-        """Moves a lost track to where it was found, or to the candidate that turned out to be it."""
+    def _adopt(self, track: int, candidate: int) -> None:
+        """Gives a lost track all that its candidate has; the candidate is then nobody and ends."""
         tracks = self._tracks
-        at = np.array([track])
-        if len(candidate):
-            tracks.motion[at] = tracks.motion[candidate]
-            self._book.rename(int(tracks.keys[candidate[0]]), int(tracks.keys[track]))
-            tracks.hits[track] += tracks.hits[candidate[0]]
-            tracks.hits[candidate] = 0
-            self._exemplars.forget(int(tracks.keys[candidate[0]]))
-        else:
-            tracks.motion[at] = self._motion.start(box[None], np.array([score]))
+        tracks.motion[np.array([track])] = tracks.motion[np.array([candidate])]
+        self._book.rename(int(tracks.keys[candidate]), int(tracks.keys[track]))
+        self._exemplars.forget(int(tracks.keys[candidate]))
+        tracks.hits[track] += tracks.hits[candidate]
+        tracks.hits[candidate] = 0
 
-    def _learn(self, frame: _Frame, match: Indices, features: Features, images: Sequence[Image] | None) -> None:
-        owner = np.full(len(frame.boxes), -1, np.intp)
-        rows = np.flatnonzero(match >= 0)
-        owner[match[rows]] = rows
+    def _compare(self, frame: Frame, match: Indices, features: Features) -> None:
+        """Measures how far each crop is from a few of the other people in the frame."""
+        rows = np.flatnonzero((match >= 0) & self._exemplars.known(self._tracks.keys))
+        apart = frame.overlap[np.ix_(match[rows], frame.crops)] == 0
+        # The first few from a place that moves on with every frame, so that everybody has a turn.
+        turn = np.roll(np.arange(len(rows)), -frame.number % max(len(rows), 1))
+        apart, rows = apart[turn], rows[turn]
+        row, crop = np.nonzero(apart & (np.cumsum(apart, axis=0) <= COMPARED))
+        self._strangers.note(self._exemplars.distances(features, crop, self._tracks.keys[rows[row]])[0])
+
+    def _learn(self, frame: Frame, match: Indices, features: Features, images: Sequence[Image] | None) -> None:
+        owner = frame.owners(match)
         crops = np.flatnonzero((owner[frame.crops] >= 0) & (frame.covered[frame.crops] <= self.config.learn_covered))
         owners = owner[frame.crops[crops]]
         self._tracks.learned[owners] = self._clock
@@ -327,7 +328,7 @@ class Tracker:
         tracks.numbers[ready] = np.arange(self._next_number, self._next_number + count)
         self._next_number += count
 
-    def _correct(self, frame: _Frame, match: Indices) -> None:
+    def _correct(self, frame: Frame, match: Indices) -> None:
         tracks = self._tracks
         rows = np.flatnonzero(match >= 0)
         boxes, scores = frame.boxes[match[rows]], frame.scores[match[rows]]
@@ -336,7 +337,7 @@ class Tracker:
         tracks.hits[rows] += 1
         self._book.write(tracks.keys[rows], frame.number, frame.time, boxes, scores)
 
-    def _born(self, frame: _Frame, match: Indices) -> Indices:
+    def _born(self, frame: Frame, match: Indices) -> Indices:
         """Starts a candidate on each trusted box that is nobody's and not on top of somebody's; returns the boxes."""
         taken = match[match >= 0]
         free = frame.scores >= self.config.birth_score
@@ -354,7 +355,7 @@ class Tracker:
         self._book.write(fresh.keys, frame.number, frame.time, boxes, scores)
         return born
 
-    def _end(self, frame: _Frame, match: Indices) -> Indices:
+    def _end(self, frame: Frame, match: Indices) -> Indices:
         """Ends duplicates and tracks not seen for too long; returns the boxes of those that stay."""
         tracks, config = self._tracks, self.config
         unseen = self._clock - tracks.seen
@@ -364,13 +365,13 @@ class Tracker:
         self._drop(over)
         return match[~over]
 
-    def _duplicates(self, frame: _Frame, match: Indices) -> Mask:
-        """The younger of two tracks whose boxes in this frame are almost the same, shape `(n,)`."""
+    def _duplicates(self, frame: Frame, match: Indices) -> Mask:
+        """The younger of two tracks on almost the same box of this frame, while it is young, shape `(n,)`."""
         rows = np.flatnonzero(match >= 0)
         same = frame.overlap[np.ix_(match[rows], match[rows])] >= self.config.duplicate_overlap
         twice = np.zeros(len(match), np.bool_)
         twice[rows] = np.triu(same, 1).any(axis=0)
-        return twice
+        return twice & (self._clock - self._tracks.born < self.config.duplicate_seconds)
 
     def _drop(self, over: Mask) -> None:
         """Ends tracks; those of confirmed ones become tracklets."""
@@ -382,22 +383,10 @@ class Tracker:
                 self._ended.append(record(number, rows, views))
         self._tracks = self._tracks.kept(~over)
 
-    def _output(self, frame: _Frame, match: Indices) -> sv.Detections:
+    def _output(self, frame: Frame, match: Indices) -> sv.Detections:
         shown = np.flatnonzero((match >= 0) & self._tracks.confirmed)
         shown = shown[np.argsort(match[shown], kind="stable")]
         found = frame.detections[frame.source[match[shown]]]
         assert isinstance(found, sv.Detections)
         found.tracker_id = self._tracks.numbers[shown].astype(int)
         return found
-
-
-def _usable(detections: sv.Detections, low_score: float) -> tuple[Indices, Array, Array]:
-    """Rows, boxes and scores of the detections that can be tracked."""
-    boxes = np.asarray(detections.xyxy, np.float64).reshape(-1, 4)
-    given = detections.confidence
-    scores = np.ones(len(boxes)) if given is None else np.asarray(given, np.float64)
-    with np.errstate(invalid="ignore"):
-        good = np.isfinite(boxes).all(axis=1) & (np.abs(boxes).max(axis=1, initial=0) <= LARGEST)
-        good &= (boxes[:, 2:] - boxes[:, :2] > 0).all(axis=1) & (scores >= low_score)
-    source = np.flatnonzero(good)
-    return source, boxes[source], np.clip(scores[source], 0.0, 1.0)

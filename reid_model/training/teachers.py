@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,8 @@ FACE, LEFT_RIGHT_PAIRS = slice(0, 11), (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 
 
 
 def _compile(path: Path) -> openvino.CompiledModel:
+    # openvino sends usage data when it is imported, unless its telemetry package is absent.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     import openvino
 
     return openvino.Core().compile_model(str(path), "CPU", {"PERFORMANCE_HINT": "LATENCY"})

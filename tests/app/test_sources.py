@@ -143,6 +143,13 @@ def test_truncated_video_gives_what_decodes_and_a_warning(tmp_path: Path) -> Non
     assert any("cut off" in warning and f"{len(numbers)} of 100" in warning for warning in source.warnings)
 
 
+def test_truncated_before_the_index_of_its_frames(tmp_path: Path) -> None:
+    path = write_video(tmp_path / "cut.mp4", list(range(100)), FRAME)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"cut\.mp4: the file is cut off"):
+        open_path(path)
+
+
 def test_truncated_matroska_is_noticed(tmp_path: Path) -> None:
     path = write_video(tmp_path / "cut.mkv", list(range(200)), FRAME, **B_FRAMES)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])

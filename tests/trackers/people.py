@@ -13,12 +13,15 @@ def unit(values):
 
 
 class Wardrobe:
-    """People of random looks: each has a prototype, and a crop shows it with some noise."""
+    """People of random looks: each has a prototype, and a crop shows it with some noise.
 
-    def __init__(self, people, seed=0, cells=6, noise=0.15):
+    `uniform` is how much all of them have in common: people in uniform, or a network that hardly tells them apart.
+    """
+
+    def __init__(self, people, seed=0, cells=6, noise=0.15, uniform=0.0):
         self._rng = np.random.default_rng(seed)
-        self._global = unit(self._rng.normal(size=(people, 32)))
-        self._local = unit(self._rng.normal(size=(people, cells, 16)))
+        self._global = unit(self._rng.normal(size=(people, 32)) + uniform * self._rng.normal(size=32))
+        self._local = unit(self._rng.normal(size=(people, cells, 16)) + uniform * self._rng.normal(size=16))
         self._noise = noise
 
     def crops(self, who, mass=0.5):

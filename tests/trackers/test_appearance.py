@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from reid_model.features import Features
 from reid_model.matching import distances
 from tests.trackers.people import Wardrobe, boxes_at
-from trackers.appearance import Crops, Exemplars
+from trackers.appearance import Crops, Exemplars, Strangers
 
 
 def show(features, frame=0, time=0.0, boxes=None, images=None):
@@ -92,3 +92,23 @@ def test_features_of_another_model_are_refused():
     with pytest.raises(ValueError, match=r"expected \(D, P, d\) \(32, 6, 16\) as before, given \(32, 9, 16\)"):
         bank.check(Wardrobe(1, cells=9).crops([0]))
     bank.check(Features.empty(32, 6, 16))
+
+
+def test_neutral_distance_goes_from_the_first_guess_to_the_measured_one():
+    strangers, rng = Strangers(0.3), np.random.default_rng(0)
+    assert strangers.neutral == 0.3
+    strangers.note(np.zeros(0))
+    assert strangers.neutral == 0.3
+    strangers.note(np.full(50, 0.5))
+    assert strangers.neutral == pytest.approx(0.4)
+    for _ in range(30):
+        strangers.note(rng.uniform(0.5, 0.7, 50))
+    assert strangers.neutral == pytest.approx(0.51, abs=0.005)
+
+
+def test_neutral_distance_forgets():
+    strangers = Strangers(0.3)
+    strangers.note(np.full(900, 0.2))
+    for _ in range(40):
+        strangers.note(np.full(30, 0.6))
+    assert strangers.neutral == pytest.approx(0.6)

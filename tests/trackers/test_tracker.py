@@ -11,6 +11,16 @@ from trackers import Tracker, TrackerConfig
 EMPTY = sv.Detections.empty()
 
 
+class OnePersonTwice(Wardrobe):
+    """Number 5 is number 4 again."""
+
+    def __init__(self, **looks):
+        super().__init__(6, **looks)
+
+    def crops(self, who, mass=0.5):
+        return super().crops(np.minimum(who, 4), mass)
+
+
 def step(tracker, boxes, time, frame, scores=0.9):
     tracker.observe(detections(boxes, scores), time, frame)
     return tracker.update()
@@ -82,6 +92,32 @@ def test_features_find_a_person_again_after_motion_gave_up():
     assert len(blind[0]) == 2
 
 
+def test_the_record_of_a_found_person_is_one():
+    """The boxes between coming back and being recognised belong to the person, and nothing is left over."""
+    tracker, wardrobe = Tracker(TrackerConfig(confirm_seconds=1)), Wardrobe(1)
+    frames = [frame for frame in range(90) if not 30 <= frame < 60]
+    for frame in range(90):
+        boxes = boxes_at([300 if frame < 30 else 380]) if frame in frames else []
+        rows = tracker.observe(detections(boxes), frame / 10, frame)
+        # Features come late: the returning person is a candidate by then.
+        late = 60 <= frame < 63
+        tracker.update(wardrobe.crops([0] * len(rows)) if len(rows) and not late else None)
+    (tracklet,) = tracker.flush()
+    assert tracklet.frames.tolist() == frames
+
+
+def test_somebody_seen_beside_a_lost_person_is_not_that_person():
+    """Twins: the second is a candidate beside the first when the first vanishes."""
+    tracker, wardrobe = Tracker(TrackerConfig(confirm_seconds=1)), Wardrobe(1)
+    for frame in range(60):
+        boxes = boxes_at([300] if frame < 25 else [300, 360] if frame < 30 else [360])
+        rows = tracker.observe(detections(boxes), frame / 10, frame)
+        tracker.update(wardrobe.crops([0] * len(rows)) if len(rows) else None)
+    first, second = sorted(tracker.flush(), key=lambda each: each.track_id)
+    assert first.frames.tolist() == list(range(30))
+    assert second.frames.tolist() == list(range(25, 60))
+
+
 def test_features_without_mass_find_nobody():
     paths = [lambda t: boxes_at(300)]
     shown = follow(Tracker(), paths, 10, 12, lambda _, t: not 3 <= t < 9, Wardrobe(1), mass=0.0)
@@ -92,6 +128,20 @@ def test_a_stranger_is_not_taken_for_the_lost_person():
     paths = [lambda t: boxes_at(300), lambda t: boxes_at(320)]
     shown = follow(Tracker(), paths, 10, 12, lambda p, t: t < 3 if p == 0 else t >= 9, Wardrobe(2))
     assert numbers(shown) == {0: [1], 1: [2]}
+
+
+def test_among_people_in_uniform_likeness_counts_for_less():
+    """All look alike at a distance of about 0.1; the tracker measures that and takes no stranger for the lost one."""
+    paths = [lambda t, x=x: boxes_at(x) for x in (100, 300, 500, 700, 900, 910)]
+
+    def present(person, time):
+        return {4: time < 40, 5: time >= 44}.get(person, True)
+
+    shown = follow(Tracker(), paths, 5, 50, present, Wardrobe(6, noise=0.02, uniform=3.0))
+    assert numbers(shown) == {person: [person + 1] for person in range(6)}
+    again = [*paths[:5], paths[4]]
+    shown = follow(Tracker(), again, 5, 50, present, OnePersonTwice(noise=0.02, uniform=3.0))
+    assert numbers(shown)[5] == numbers(shown)[4] == [5]
 
 
 def test_features_tell_who_is_who_after_an_embrace():
