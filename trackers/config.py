@@ -22,6 +22,18 @@ class TrackerConfig:
     birth_score: float = Field(
         default=0.5, description="Detection score from which a box may start a track, [0, 1].", ge=0, le=1
     )
+    faint_score: float = Field(
+        default=0.25,
+        description="Detection score from which a box may start a track that must prove itself longer, [0, 1].",
+        ge=0,
+        le=1,
+    )
+    faint_seconds: float = Field(
+        default=0.4,
+        description="Seconds without a gap after which a track that never had a box of birth_score is confirmed.",
+        ge=0,
+        le=60,
+    )
     birth_overlap: float = Field(
         default=0.7,
         description="Overlap with a box already followed from which a box starts no track, [0, 1].",

@@ -181,12 +181,13 @@ class Tracker:
         """The box of each track, shape `(n,)`, −1 where there is none."""
         tracks, config = self._tracks, self.config
         match = np.full(len(tracks), -1, np.intp)
-        high = scores >= config.high_score
+        high, faint = scores >= config.high_score, scores >= config.faint_score
         recent = self._clock - tracks.seen <= config.low_seconds
         for who, which, limit in (
             (tracks.confirmed, high, config.high_cost),
             (tracks.confirmed & recent, ~high, config.low_cost),
             (~tracks.confirmed, high, config.new_cost),
+            (~tracks.confirmed & ~tracks.firm, faint & ~high, config.new_cost),
         ):
             rows = np.flatnonzero(who & (match < 0))
             free = which.copy()
@@ -209,7 +210,8 @@ class Tracker:
         known = self._exemplars.known(tracks.keys)
         age, new = np.zeros(count), np.zeros(count, np.bool_)
         age[owned] = np.minimum(self._clock - tracks.learned[owner[owned]], 100.0)
-        new[owned] = ~known[owner[owned]]
+        # A faint candidate waits: most of them are nobody.
+        new[owned] = ~known[owner[owned]] & (tracks.firm | tracks.confirmed)[owner[owned]]
         lost = self._lost(frame.match)
         high = frame.scores >= config.high_score
         return Need(
@@ -315,7 +317,8 @@ class Tracker:
     # ---- lifecycle ----
 
     def _new(self, boxes: Array, scores: Array) -> Tracks:
-        tracks = Tracks.start(self._next_key, self._motion.start(boxes, scores), boxes, self._clock)
+        firm = scores >= self.config.birth_score
+        tracks = Tracks.start(self._next_key, self._motion.start(boxes, scores), boxes, firm, self._clock)
         self._next_key += len(boxes)
         return tracks
 
@@ -323,7 +326,7 @@ class Tracker:
         """Numbers the candidates that were seen often and long enough."""
         tracks, config = self._tracks, self.config
         ready = ~tracks.confirmed & (tracks.hits >= config.confirm_hits)
-        ready &= self._clock - tracks.born >= config.confirm_seconds
+        ready &= self._clock - tracks.born >= np.where(tracks.firm, config.confirm_seconds, config.faint_seconds)
         count = int(ready.sum())
         tracks.numbers[ready] = np.arange(self._next_number, self._next_number + count)
         self._next_number += count
@@ -335,12 +338,13 @@ class Tracker:
         tracks.motion[rows] = self._motion.correct(tracks.motion[rows], boxes, scores)
         tracks.boxes[rows], tracks.seen[rows] = boxes, self._clock
         tracks.hits[rows] += 1
+        tracks.firm[rows] |= scores >= self.config.birth_score
         self._book.write(tracks.keys[rows], frame.number, frame.time, boxes, scores)
 
     def _born(self, frame: Frame, match: Indices) -> Indices:
-        """Starts a candidate on each trusted box that is nobody's and not on top of somebody's; returns the boxes."""
+        """Starts a candidate on each likely box that is nobody's and not on top of somebody's; returns the boxes."""
         taken = match[match >= 0]
-        free = frame.scores >= self.config.birth_score
+        free = frame.scores >= min(self.config.birth_score, self.config.faint_score)
         free[taken] = False
         new = np.flatnonzero(free)
         if not len(new):

@@ -25,6 +25,7 @@ class Tracks:
         seen: Clock at the last box, shape `(n,)`.
         learned: Clock at which a view was last offered to the exemplars, −inf before, shape `(n,)`.
         hits: Boxes seen, shape `(n,)`.
+        firm: Whether one of them had a score that starts a track at once, shape `(n,)`.
     """
 
     keys: npt.NDArray[np.int64]
@@ -35,6 +36,7 @@ class Tracks:
     seen: Array
     learned: Array
     hits: npt.NDArray[np.int64]
+    firm: Mask
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -45,7 +47,7 @@ class Tracks:
         return self.numbers > 0
 
     @classmethod
-    def start(cls, first_key: int, motion: Motion, boxes: Array, clock: float) -> Tracks:
+    def start(cls, first_key: int, motion: Motion, boxes: Array, firm: Mask, clock: float) -> Tracks:
         """New candidates, named from `first_key`, with one box `(n, 4)` each."""
         count = len(boxes)
         return cls(
@@ -57,6 +59,7 @@ class Tracks:
             seen=np.full(count, clock),
             learned=np.full(count, -np.inf),
             hits=np.ones(count, np.int64),
+            firm=firm,
         )
 
     def kept(self, mask: Mask) -> Tracks:

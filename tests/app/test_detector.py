@@ -108,6 +108,27 @@ def test_checkpoint_takes_batches_and_any_size(checkpoint: Path, street: np.ndar
         np.testing.assert_allclose(people.xyxy, detector.detect([image])[0].xyxy, atol=0.1)
 
 
+@pytest.mark.parametrize("dynamic", [False, True])
+def test_an_exported_checkpoint_finds_the_same_people(checkpoint: Path, street: np.ndarray, dynamic: bool) -> None:
+    from ultralytics import YOLO
+
+    exported = YOLO(checkpoint).export(format="onnx", imgsz=320, simplify=False, dynamic=dynamic, verbose=False)
+    path = Path(exported).replace(checkpoint.with_name(f"{dynamic}.onnx"))
+    settings = {"confidence": 0.01, "max_detections": 200, "device": "cpu"}
+    (people,) = Detector(DetectorConfig(weights=str(path), **settings)).detect([street])
+    assert_valid(people, street)
+    square = DetectorConfig(weights=str(checkpoint), image_size=320, **settings)
+    (expected,) = Detector(square).detect([street[:, 420:1500]])
+    (same,) = Detector(DetectorConfig(weights=str(path), **settings)).detect([street[:, 420:1500]])
+    # Untrained scores hardly differ, so of boxes that overlap by more than 0.7 another may be kept: nearly that
+    # overlap is what every box must find.
+    assert (sv.box_iou_batch(expected.xyxy, same.xyxy).max(axis=1) > 0.65).mean() >= 0.95
+    np.testing.assert_allclose(same.confidence[:20], expected.confidence[:20], atol=0.02)
+    if not dynamic:
+        with pytest.raises(InputError, match="fixed at 320"):
+            Detector(DetectorConfig(weights=str(path), image_size=640))
+
+
 def test_the_rest_of_the_program_keeps_its_threads(detector_weights: Path, street: np.ndarray) -> None:
     before = torch.get_num_threads(), cv2.getNumThreads(), os.environ.get("OMP_NUM_THREADS")
     try:

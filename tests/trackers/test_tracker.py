@@ -190,6 +190,36 @@ def test_low_scores_continue_a_track_but_start_none():
     np.testing.assert_allclose(found.xyxy, boxes_at([100]))
 
 
+@pytest.mark.parametrize("fps", [5, 30])
+def test_somebody_faint_is_shown_once_seen_for_long_enough(fps):
+    """A small or distant person never gets a high score; the record goes back to the first box all the same."""
+    tracker = Tracker(TrackerConfig(faint_score=0.25, faint_seconds=0.4))
+    shown = []
+    for frame in range(2 * fps):
+        tracker.observe(detections(boxes_at(100 + 20 * frame / fps), 0.3), frame / fps, frame)
+        shown += [(frame / fps, int(number)) for number in tracker.update().tracker_id]
+    assert {number for _, number in shown} == {1}
+    assert 0.4 - 1e-9 <= shown[0][0] <= 0.4 + 1 / fps
+    (tracklet,) = tracker.flush()
+    assert len(tracklet) == 2 * fps
+
+
+@pytest.mark.parametrize("scores", [[0.3] * 6 + [0.0] + [0.3] * 6, [0.2] * 30], ids=["with a gap", "too faint"])
+def test_a_flicker_is_nobody(scores):
+    tracker = Tracker(TrackerConfig(faint_score=0.25, faint_seconds=0.4))
+    for frame, score in enumerate(scores):
+        tracker.observe(detections(boxes_at(100), score), frame / 15, frame)
+        assert len(tracker.update()) == 0
+    assert tracker.flush() == []
+
+
+def test_one_sure_box_makes_a_faint_candidate_firm():
+    tracker = Tracker(TrackerConfig(faint_seconds=5))
+    for frame, score in enumerate([0.3, 0.3, 0.3, 0.9]):
+        tracker.observe(detections(boxes_at(100), score), frame / 10, frame)
+        assert len(tracker.update()) == (1 if score > 0.5 else 0)
+
+
 def test_twins_on_one_person_do_not_become_two_tracks():
     tracker = Tracker()
     for frame in range(20):
