@@ -13,9 +13,10 @@ import supervision as sv
 from app.association import CameraTracklet, associate
 from app.config import CameraConfig, Config
 from app.detector import Detector
-from app.offline import Progress, identity_rows, load_embedder
+from app.offline import Progress, load_embedder
 from app.pipeline import Pipeline, Stopwatch, detect_each
 from app.regions import Regions
+from app.rows import identity_rows
 from app.runtime import read_ahead
 from app.sources import Frame, open_source
 from reid_model.embedder import Embedder

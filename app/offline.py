@@ -20,12 +20,16 @@ from app.files import prepare_folder, write_json
 from app.gallery import CameraRow, Gallery
 from app.pipeline import Pipeline, Stopwatch, detect_each, timed
 from app.regions import Regions
+from app.rows import bridged_rows, identity_rows
 from app.runtime import Interruption, read_ahead
 from app.sources import Source, open_source
 from app.video import VideoWriter
 from reid_model.embedder import Embedder
 from trackers import Tracklet
-from trackers.evaluation import Rows, write_mot
+from trackers.evaluation import write_mot
+
+BRIDGED = 1.0
+"""Seconds for which a person whom the detector misses is still drawn, between where they were seen before and after."""
 
 Progress = Callable[[str, str, int, int | None], None]
 """Told the stage, the camera, the frames done and the frames expected."""
@@ -206,24 +210,6 @@ def _keep(recording: Recording, ended: list[Tracklet], gallery: Gallery, watch: 
         recording.boxes += len(tracklet)
 
 
-def identity_rows(identities: Sequence[Identity], camera: str) -> Rows:
-    """The boxes of a camera with their identities as MOT rows: frames from 1, in order of frame, then identity."""
-    members = [
-        (identity.number, member.tracklet)
-        for identity in identities
-        for member in identity.members
-        if member.camera == camera
-    ]
-    if not members:
-        return Rows(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), np.zeros(0))
-    frames = np.concatenate([tracklet.frames for _, tracklet in members]) + 1
-    numbers = np.concatenate([np.full(len(tracklet), number, np.int64) for number, tracklet in members])
-    order = np.lexsort((numbers, frames))
-    boxes = np.concatenate([tracklet.boxes for _, tracklet in members]).astype(np.float64)
-    scores = np.concatenate([tracklet.scores for _, tracklet in members]).astype(np.float64)
-    return Rows(frames[order], numbers[order], boxes[order], scores[order], np.full(len(order), -1.0))
-
-
 def _write_results(output: Path, recordings: list[Recording], identities: list[Identity]) -> None:
     for recording in recordings:
         name = recording.config.name
@@ -278,7 +264,7 @@ def _draw(
     if interruption.requested:
         return
     source, name = recording.source, recording.config.name
-    rows = identity_rows(identities, name)
+    rows = bridged_rows(identities, name, BRIDGED)
     edges: npt.NDArray[np.intp] = np.searchsorted(rows.frames, np.arange(1, recording.frames + 2))
     annotator = Annotator(source.height)
     with VideoWriter(output / f"{name}.mp4", source.width, source.height, source.rate) as writer:

@@ -40,8 +40,8 @@ class Embedder:
         weights: A .safetensors file, or None for the shipped weights.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         batch: Most crops in one forward pass.
-        threads: Processor threads that torch uses in this process from now on; None for half the cores. A detector is usually at work at the
-            same time, and a thread that has to wait for a core holds up all the others at every layer.
+        threads: Processor threads that torch uses in this process from now on; None for half the cores. A detector
+            is usually at work at the same time, and a thread that waits for a core holds up the others at every layer.
 
     Raises:
         reid_model.checkpoint.WeightsError: If the weights cannot be used.

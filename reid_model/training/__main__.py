@@ -49,6 +49,7 @@ def main() -> None:
     parser.add_argument("--backbone", default="osnet_x0_25")
     parser.add_argument("--size", type=int, nargs=2, default=(256, 128), metavar=("HEIGHT", "WIDTH"))
     parser.add_argument("--epochs", type=int, default=TrainConfig.epochs)
+    parser.add_argument("--learning-rate", type=float, default=TrainConfig.learning_rate)
     parser.add_argument("--init", type=Path, help="GASM weights of the same shape to start from")
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
@@ -56,7 +57,9 @@ def main() -> None:
     images = read_market1501(arguments.data, "train")
     data = _load(images, arguments.body_teacher, arguments.feature_teacher, arguments.output)
     network = GasmConfig(backbone=arguments.backbone, size=tuple(arguments.size))
-    config = dataclasses.replace(TrainConfig(), network=network, epochs=arguments.epochs)
+    config = dataclasses.replace(
+        TrainConfig(), network=network, epochs=arguments.epochs, learning_rate=arguments.learning_rate
+    )
     trainer = Trainer(config, data)
     if arguments.init is not None:
         trainer.network.load_state_dict(load_weights(arguments.init)[0].state_dict())

@@ -1,0 +1,71 @@
+"""The boxes of identities, frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from app.association import Identity
+from trackers import Tracklet
+from trackers.evaluation import Rows
+
+
+def identity_rows(identities: Sequence[Identity], camera: str) -> Rows:
+    """The boxes that were seen in a camera, as MOT rows: frames from 1, in order of frame, then identity."""
+    members = _members(identities, camera)
+    return _sorted([_seen(number, tracklet) for number, tracklet in members])
+
+
+def bridged_rows(identities: Sequence[Identity], camera: str, longest: float) -> Rows:
+    """The same for drawing: where a tracklet misses frames for a moment, its boxes are drawn on a straight line.
+
+    Args:
+        identities: The people.
+        camera: Name of the camera.
+        longest: Longest gap that is bridged, in seconds. Longer ones stay open: nobody knows where the person was.
+    """
+    members = _members(identities, camera)
+    seen = _sorted([_seen(number, tracklet) for number, tracklet in members])
+    between = _sorted([_between(number, tracklet, longest) for number, tracklet in members])
+    # A person seen by another tracklet in the meantime is where that one says.
+    key = np.stack([between.frames, between.ids], axis=1)
+    known = set(map(tuple, np.stack([seen.frames, seen.ids], axis=1).tolist()))
+    free = np.array([tuple(pair) not in known for pair in key.tolist()], np.bool_)
+    first = np.zeros(len(key), np.bool_)
+    first[np.unique(key, axis=0, return_index=True)[1]] = True
+    return _sorted([seen, between[free & first]])
+
+
+def _members(identities: Sequence[Identity], camera: str) -> list[tuple[int, Tracklet]]:
+    return [(each.number, item.tracklet) for each in identities for item in each.members if item.camera == camera]
+
+
+def _seen(number: int, tracklet: Tracklet) -> Rows:
+    count = len(tracklet)
+    boxes, scores = tracklet.boxes.astype(np.float64), tracklet.scores.astype(np.float64)
+    return Rows(tracklet.frames + 1, np.full(count, number, np.int64), boxes, scores, np.full(count, -1.0))
+
+
+def _between(number: int, tracklet: Tracklet, longest: float) -> Rows:
+    """Boxes for the frames a tracklet misses in gaps of at most `longest` seconds."""
+    step = np.diff(tracklet.frames)
+    missing = np.where(np.diff(tracklet.times) <= longest, step - 1, 0)
+    before = np.repeat(np.arange(len(step)), missing)
+    offset = 1 + np.arange(len(before)) - np.repeat(np.cumsum(missing) - missing, missing)
+    share = (offset / step[before])[:, None] if len(before) else np.zeros((0, 1))
+    boxes = tracklet.boxes.astype(np.float64)
+    filled = boxes[before] + share * (boxes[before + 1] - boxes[before]) if len(before) else boxes[:0]
+    count = len(before)
+    frames = tracklet.frames[before] + offset + 1
+    return Rows(frames, np.full(count, number, np.int64), filled, np.zeros(count), np.full(count, -1.0))
+
+
+def _sorted(parts: list[Rows]) -> Rows:
+    if not parts:
+        return Rows(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), np.zeros(0))
+    frames, ids = np.concatenate([part.frames for part in parts]), np.concatenate([part.ids for part in parts])
+    order = np.lexsort((ids, frames))
+    boxes, scores = np.concatenate([part.boxes for part in parts]), np.concatenate([part.scores for part in parts])
+    kinds = np.concatenate([part.kinds for part in parts])
+    return Rows(frames[order], ids[order], boxes[order], scores[order], kinds[order])

@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from app.association import CameraTracklet, Identity
+from app.rows import bridged_rows, identity_rows
+from trackers import Tracklet
+
+RATE = 10.0
+
+
+def tracklet(number: int, frames: list[int]) -> Tracklet:
+    """Somebody who walks one pixel to the right with every frame."""
+    index = np.array(frames, np.int64)
+    boxes = np.stack([index, index * 0, index + 10, index * 0 + 20], axis=1).astype(np.float32)
+    empty = np.zeros(0, np.int64)
+    return Tracklet(
+        number, index, index / RATE, boxes, np.full(len(index), 0.5, np.float32), None, empty, empty * 1.0,
+        np.zeros((0, 4), np.float32), (),
+    )  # fmt: skip
+
+
+def people(*tracklets: list[list[int]]) -> list[Identity]:
+    """One identity for each list of tracklets, given by their frames."""
+    numbers = iter(range(1, 100))
+    return [
+        Identity(
+            i, "unknown", tuple(CameraTracklet("a", tracklet(next(numbers), frames)) for frames in each), (), None, ""
+        )
+        for i, each in enumerate(tracklets, 1)
+    ]
+
+
+def test_rows_are_what_was_seen_in_order() -> None:
+    rows = identity_rows(people([[0, 1, 4]], [[1, 2]]), "a")
+    assert list(zip(rows.frames.tolist(), rows.ids.tolist(), strict=True)) == [(1, 1), (2, 1), (2, 2), (3, 2), (5, 1)]
+    assert len(identity_rows(people([[0]]), "b")) == len(identity_rows([], "a")) == 0
+
+
+def test_short_gaps_are_bridged_on_a_straight_line_and_long_ones_stay_open() -> None:
+    rows = bridged_rows(people([[0, 4, 5, 30]]), "a", longest=0.5)
+    assert rows.frames.tolist() == [1, 2, 3, 4, 5, 6, 31]
+    np.testing.assert_allclose(rows.boxes[:, 0], rows.frames - 1, atol=1e-4)
+
+
+def test_a_gap_filled_by_another_tracklet_of_the_person_is_not_drawn_twice() -> None:
+    rows = bridged_rows(people([[0, 4], [2]]), "a", longest=1.0)
+    assert rows.frames.tolist() == [1, 2, 3, 4, 5]
+    assert rows.scores[2] == 0.5
+
+
+@given(
+    st.lists(st.lists(st.lists(st.integers(0, 40), min_size=1, unique=True).map(sorted), max_size=3), max_size=3),
+    st.sampled_from([0.0, 0.3, 10.0]),
+)
+def test_bridging_keeps_what_was_seen_and_shows_nobody_twice(frames: list[list[list[int]]], longest: float) -> None:
+    seen = [[each] for person in frames for each in person]
+    rows, bridged = identity_rows(people(*seen), "a"), bridged_rows(people(*seen), "a", longest)
+    pairs = list(zip(bridged.frames.tolist(), bridged.ids.tolist(), strict=True))
+    assert len(pairs) == len(set(pairs))
+    assert set(zip(rows.frames.tolist(), rows.ids.tolist(), strict=True)) <= set(pairs)
+    assert pairs == sorted(pairs)
+    np.testing.assert_allclose(bridged.boxes[:, 0], bridged.frames - 1, atol=1e-3)
