@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from pathlib import Path
 
@@ -26,7 +27,7 @@ NATIVE = (128, 64)
 
 
 def _ours(weights: Path, query: ReidImages, gallery: ReidImages) -> list[dict[str, object]]:
-    embedder = Embedder(weights)
+    embedder = Embedder(weights, threads=os.cpu_count())
     sets: list[Features] = []
     start = time.monotonic()
     for images in (query, gallery):
