@@ -78,10 +78,12 @@ def annotate(
 ) -> None:
     """Track recordings: annotated videos, MOT rows, identities and a gallery to search."""
     from app import reports
+    from app.files import check_target
     from app.offline import annotate as run
     from app.settings import load_config
     from app.sources import name_sources
 
+    check_target(json_file)
     config = load_config(config_file, overrides)
     cameras = reports.chosen_cameras(name_sources(sources or []), config)
     with reports.Progress() as progress:
@@ -115,10 +117,12 @@ def search(
 ) -> None:
     """Find a person in a gallery: by a box in a frame, by pictures, or by identity."""
     from app import reports
+    from app.files import check_target
     from app.finding import Request
     from app.finding import find as run
     from app.settings import load_config
 
+    check_target(json_file)
     request = Request(
         gallery=gallery,
         camera=camera,
@@ -149,8 +153,10 @@ def evaluate_tracking(
     """Score tracking: HOTA, AssA, DetA, IDF1, MOTA and switches, one result a sequence."""
     from app import reports
     from app.evaluation import evaluate_tracking as run
+    from app.files import check_target
     from app.settings import load_config
 
+    check_target(json_file)
     config = load_config(config_file, overrides)
     with reports.Progress() as progress:
         results = run(sequence, config, boxes=boxes, identities=ids is Ids.identity, progress=progress.update)

@@ -25,6 +25,18 @@ def prepare_folder(folder: Path) -> None:
         raise InputError(f"{folder}: cannot write results there ({reason}); give another --output") from None
 
 
+def check_target(path: Path | None) -> None:
+    """Sees, before long work, that a file will be writable at its end; None is no file.
+
+    Raises:
+        InputError: If its folder is missing or cannot be written, or it is a folder itself.
+    """
+    if path is None:
+        return
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: cannot be written; give the path of a file in a writable folder")
+
+
 def write_text(path: Path, text: str) -> None:
     """Writes a file whole or not at all.
 
