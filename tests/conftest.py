@@ -14,7 +14,9 @@ ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("CROWDTRACE_SHARED", ROOT.parent / "shared"))
 IN_CI = os.environ.get("CI") == "true"
 
-settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=IN_CI)
+settings.register_profile(
+    "default", max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow], derandomize=IN_CI
+)
 settings.register_profile("endure", parent=settings.get_profile("default"), max_examples=2000, derandomize=False)
 settings.load_profile("default")
 

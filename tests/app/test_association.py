@@ -3,7 +3,7 @@ from collections import Counter
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.association import CameraTracklet, associate
@@ -155,7 +155,6 @@ def test_shortlist_of_candidates_changes_no_identity():
     assert [len(identity.members) for identity in full] == [4] * 30
 
 
-@settings(max_examples=60, deadline=None)
 @given(st.integers(1, 12), st.integers(0, 10**6), st.sampled_from(["average", "complete"]), st.floats(0, 1.5))
 def test_clustering_against_its_definition(count, seed, linkage, threshold):
     rng = np.random.default_rng(seed)
@@ -194,7 +193,6 @@ def scenes(draw):
     return tracklets
 
 
-@settings(max_examples=60, deadline=None)
 @given(scenes(), st.randoms(use_true_random=False), st.sampled_from(["average", "complete"]), st.floats(0, 2))
 def test_laws(tracklets, random, linkage, threshold):
     config = AssociationConfig(linkage=linkage, threshold=threshold)

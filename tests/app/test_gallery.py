@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from app.association import CameraTracklet, Identity
@@ -93,7 +93,6 @@ def identity(number, *members):
 # What goes in comes out
 
 
-@settings(max_examples=25, deadline=None)
 @given(st.integers(1, 5), st.integers(0, 1000), st.integers(1, 60))
 def test_round_trip(tmp_path_factory, exemplars, seed, count):
     path = tmp_path_factory.mktemp("round") / "gallery.db"

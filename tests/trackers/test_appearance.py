@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from reid_model.features import Features
@@ -68,7 +68,6 @@ def test_a_view_keeps_its_frame_time_box_and_image():
     assert bank.known(keys(5, 6)).tolist() == [True, False]
 
 
-@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 40), st.booleans()), max_size=120))
 def test_pool_gives_every_track_its_own_views(steps):
     """Learning and forgetting in any order, through growth and reuse of places, never mixes tracks."""

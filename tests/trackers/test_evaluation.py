@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import supervision as sv
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from trackers import Tracker
@@ -78,7 +78,6 @@ def once(triples, key):
     return list({tuple(t[k] for k in key): t for t in triples}.values())
 
 
-@settings(max_examples=60, deadline=None)
 @given(present, present)
 def test_idf1_is_the_best_pairing_of_people_and_numbers(truth, guess):
     """Against the definition, by trying every pairing."""
