@@ -21,7 +21,7 @@ class Annotator:
     """
 
     def __init__(self, height: int) -> None:
-        thickness = max(round(height / 360), 1)
+        thickness = max(round(height / 360), 2)  # one pixel fades where yuv420p halves the colours
         fills, texts = _palettes()
         self._boxes = sv.BoxAnnotator(color=fills, thickness=thickness, color_lookup=sv.ColorLookup.TRACK)
         scale, weight, padding = max(height / 1200, 0.4), max(round(height / 400), 1), max(round(height / 270), 2)

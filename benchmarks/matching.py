@@ -73,7 +73,7 @@ def main() -> None:
     table = Table("name", "microseconds a pair", "times the blocked form")
     for result in results:
         table.add_row(*(str(value) for value in result.values()))
-    Console().print(table)
+    Console(width=140).print(table)
     if arguments.json:
         arguments.json.write_text(json.dumps({"command": "benchmarks.matching", "results": results}, indent=1) + "\n")
 

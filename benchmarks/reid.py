@@ -75,7 +75,7 @@ def main() -> None:
     table = Table(*columns)
     for result in results:
         table.add_row(*(str(result.get(column, "")) for column in columns))
-    Console().print(table)
+    Console(width=140).print(table)
     if arguments.json:
         arguments.json.write_text(json.dumps({"command": "benchmarks.reid", "results": results}, indent=1) + "\n")
 
