@@ -20,7 +20,7 @@ from app.files import prepare_folder, write_json
 from app.gallery import CameraRow, Gallery
 from app.pipeline import Pipeline, Stopwatch, detect_each, timed
 from app.regions import Regions
-from app.rows import bridged_rows, identity_rows
+from app.rows import bridged_rows
 from app.runtime import Interruption, read_ahead
 from app.sources import Source, open_source
 from app.video import VideoWriter
@@ -29,7 +29,7 @@ from trackers import Tracklet
 from trackers.evaluation import write_mot
 
 BRIDGED = 1.0
-"""Seconds for which a person whom the detector misses is still drawn, between where they were seen before and after."""
+"""Seconds for which a person whom the detector misses is still shown, between where they were seen before and after."""
 
 Progress = Callable[[str, str, int, int | None], None]
 """Told the stage, the camera, the frames done and the frames expected."""
@@ -213,7 +213,7 @@ def _keep(recording: Recording, ended: list[Tracklet], gallery: Gallery, watch: 
 def _write_results(output: Path, recordings: list[Recording], identities: list[Identity]) -> None:
     for recording in recordings:
         name = recording.config.name
-        write_mot(output / f"{name}.txt", identity_rows(identities, name))
+        write_mot(output / f"{name}.txt", bridged_rows(identities, name, BRIDGED))
     cameras = [
         {
             "name": row.name,

@@ -18,7 +18,7 @@ def identity_rows(identities: Sequence[Identity], camera: str) -> Rows:
 
 
 def bridged_rows(identities: Sequence[Identity], camera: str, longest: float) -> Rows:
-    """The same for drawing: where a tracklet misses frames for a moment, its boxes are drawn on a straight line.
+    """The same, and where a tracklet misses frames for a moment, boxes on a straight line, with score 0.
 
     Args:
         identities: The people.

@@ -43,6 +43,7 @@ def test_short_gaps_are_bridged_on_a_straight_line_and_long_ones_stay_open() -> 
     rows = bridged_rows(people([[0, 4, 5, 30]]), "a", longest=0.5)
     assert rows.frames.tolist() == [1, 2, 3, 4, 5, 6, 31]
     np.testing.assert_allclose(rows.boxes[:, 0], rows.frames - 1, atol=1e-4)
+    assert (rows.scores == 0).tolist() == [False, True, True, True, False, False, False]
 
 
 def test_a_gap_filled_by_another_tracklet_of_the_person_is_not_drawn_twice() -> None:
