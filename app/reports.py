@@ -183,4 +183,5 @@ def print_search(found: Found, json_file: Path | None) -> None:
         print("nobody in the gallery fits these filters")
     print(f"\n{len(found.matches)} matches in {1000 * found.seconds:.0f} ms")
     print(f"contact sheet {found.sheet}\nlist {found.table}")
-    _write("search", to_rows(found.matches), json_file)
+    rows = to_rows(found.matches)
+    _write("search", [{"name": f"{row['camera']} {row['track']}", **row} for row in rows], json_file)

@@ -28,6 +28,7 @@ def save_weights(network: Gasm, path: Path) -> None:
     }
     partial = path.with_name(path.name + ".part")
     save_file(tensors, partial, metadata={CONFIG_KEY: json.dumps(network.config.as_dict())})
+    partial.chmod(0o644)  # safetensors keeps its files to their owner
     partial.replace(path)
 
 

@@ -161,6 +161,7 @@ def test_a_box_finds_its_own_tracklet_first(annotated: Path, run: Callable[..., 
     rows = json.loads((annotated / "search.json").read_text())["results"]
     (annotated / "search.json").unlink()
     assert (rows[0]["camera"], rows[0]["identity"]) == (TOWN, identity)
+    assert rows[0]["name"] == f"{TOWN} {rows[0]['track']}"
     assert [row["rank"] for row in rows] == list(range(1, len(rows) + 1))
     assert [row["distance"] for row in rows] == sorted(row["distance"] for row in rows)
     sheet = next((annotated / "search").glob("*.jpg"))
