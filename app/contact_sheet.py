@@ -25,7 +25,7 @@ GAP = 12
 MARGIN = 16
 HEADER = 44
 FONT = cv2.FONT_HERSHEY_SIMPLEX
-INK, FAINT, PAPER, GREY = (32, 32, 32), (110, 110, 110), (255, 255, 255), (214, 214, 214)
+INK, FAINT, GREY = (32, 32, 32), (110, 110, 110), (214, 214, 214)
 ACCENT = (190, 90, 20)
 ISO_FROM = 86400.0 * 366
 """Times before 1971 are seconds of a file without a start time, not dates."""

@@ -25,6 +25,7 @@ import torch
 import yaml
 
 from app.config import DetectorConfig
+from app.devices import choose_device
 from app.errors import InputError
 
 PERSON_NAMES = {"person", "pedestrian", "people"}
@@ -48,7 +49,7 @@ class Detector:
 
     def __init__(self, config: DetectorConfig) -> None:
         self._path = _find_weights(config.weights)
-        device = _device(config.device)
+        device = choose_device(config.device, "detector.device")
         task = _stated_task(self._path)
         if task not in (None, "detect"):
             raise InputError(f"{self._path}: weights for the task {task}, not for finding people; {CURE}")
@@ -219,15 +220,6 @@ def _stated_task(path: Path) -> str | None:
     except (OSError, ValueError, yaml.YAMLError) as error:
         raise InputError(f"{file}: cannot be read ({_line(error)}); export the weights again") from None
     return metadata.get("task") if isinstance(metadata, dict) else None
-
-
-def _device(name: str) -> str:
-    if name == "auto":
-        return "cuda:0" if torch.cuda.is_available() else "cpu"
-    number = int(name.partition(":")[2] or 0)
-    if name != "cpu" and number >= torch.cuda.device_count():
-        raise InputError(f"detector.device is {name}, but there is no such GPU here; use auto or cpu")
-    return "cuda:0" if name == "cuda" else name
 
 
 def _pair(size: Any) -> tuple[int, ...]:

@@ -15,6 +15,7 @@ from app.annotate import Annotator
 from app.association import CameraTracklet, Identity, associate
 from app.config import CameraConfig, Config
 from app.detector import Detector
+from app.devices import choose_device
 from app.errors import InputError
 from app.files import prepare_folder, write_json
 from app.gallery import CameraRow, Gallery
@@ -26,7 +27,7 @@ from app.sources import Source, open_source
 from app.video import VideoWriter
 from reid_model.embedder import Embedder
 from trackers import Tracklet
-from trackers.evaluation import write_mot
+from trackers.evaluation import Rows, write_mot
 
 BRIDGED = 1.0
 """Seconds for which a person whom the detector misses is still shown, between where they were seen before and after."""
@@ -110,10 +111,11 @@ def annotate(cameras: Sequence[CameraConfig], output: Path, config: Config, prog
             with watch("associate"):
                 identities = associate([item for each in done for item in each.tracklets], config.association)
                 gallery.set_identities(identities)
-        _write_results(output, done, identities)
+        rows = [bridged_rows(identities, recording.config.name, BRIDGED) for recording in done]
+        _write_results(output, done, rows, identities)
         interrupted, interruption.requested = interruption.requested, False
-        for recording in done:
-            _draw(recording, identities, output, watch, interruption, progress)
+        for recording, shown in zip(done, rows, strict=True):
+            _draw(recording, shown, output, watch, interruption, progress)
         interrupted |= interruption.requested
     warnings = [line for recording in recordings for line in recording.source.warnings]
     return Annotation(recordings, identities, dict(watch.seconds), time.perf_counter() - start, interrupted, warnings)
@@ -123,10 +125,12 @@ def load_embedder(config: Config) -> Embedder:
     """The embedder that a configuration asks for.
 
     Raises:
+        InputError: If the device it names is not there.
         reid_model.checkpoint.WeightsError: If its weights cannot be used.
     """
     chosen = config.embedder
-    return Embedder(None if chosen.weights == "default" else Path(chosen.weights), chosen.device, chosen.batch)
+    device = choose_device(chosen.device, "embedder.device")
+    return Embedder(None if chosen.weights == "default" else Path(chosen.weights), device, chosen.batch)
 
 
 def _refuse_overwriting(recordings: list[Recording], output: Path) -> None:
@@ -210,10 +214,9 @@ def _keep(recording: Recording, ended: list[Tracklet], gallery: Gallery, watch: 
         recording.boxes += len(tracklet)
 
 
-def _write_results(output: Path, recordings: list[Recording], identities: list[Identity]) -> None:
-    for recording in recordings:
-        name = recording.config.name
-        write_mot(output / f"{name}.txt", bridged_rows(identities, name, BRIDGED))
+def _write_results(output: Path, recordings: list[Recording], rows: list[Rows], identities: list[Identity]) -> None:
+    for recording, boxes in zip(recordings, rows, strict=True):
+        write_mot(output / f"{recording.config.name}.txt", boxes)
     cameras = [
         {
             "name": row.name,
@@ -254,7 +257,7 @@ def _tracklet_facts(member: CameraTracklet) -> dict[str, object]:
 
 def _draw(
     recording: Recording,
-    identities: list[Identity],
+    rows: Rows,
     output: Path,
     watch: Stopwatch,
     interruption: Interruption,
@@ -264,7 +267,6 @@ def _draw(
     if interruption.requested:
         return
     source, name = recording.source, recording.config.name
-    rows = bridged_rows(identities, name, BRIDGED)
     edges: npt.NDArray[np.intp] = np.searchsorted(rows.frames, np.arange(1, recording.frames + 2))
     annotator = Annotator(source.height)
     with VideoWriter(output / f"{name}.mp4", source.width, source.height, source.rate) as writer:

@@ -118,7 +118,6 @@ def print_annotation(annotation: Annotation, output: Path, json_file: Path | Non
         )
     frames = sum(recording.frames for recording in annotation.recordings)
     total = annotation.elapsed
-    print_results("annotate", [], None)
     _table(list(results[0]), [list(result.values()) for result in results])
     print()
     _table(
@@ -170,9 +169,7 @@ def print_search(found: Found, json_file: Path | None) -> None:
                     match.camera,
                     format_time(match.time),
                     match.frame,
-                    " ".join(
-                        f"{v:.0f}" for v in (*match.box[:2], match.box[2] - match.box[0], match.box[3] - match.box[1])
-                    ),
+                    _box(match.box),
                     match.track,
                     match.identity if match.identity is not None else "-",
                 ]

@@ -26,15 +26,11 @@ def bridged_rows(identities: Sequence[Identity], camera: str, longest: float) ->
         longest: Longest gap that is bridged, in seconds. Longer ones stay open: nobody knows where the person was.
     """
     members = _members(identities, camera)
-    seen = _sorted([_seen(number, tracklet) for number, tracklet in members])
-    between = _sorted([_between(number, tracklet, longest) for number, tracklet in members])
-    # A person seen by another tracklet in the meantime is where that one says.
-    key = np.stack([between.frames, between.ids], axis=1)
-    known = set(map(tuple, np.stack([seen.frames, seen.ids], axis=1).tolist()))
-    free = np.array([tuple(pair) not in known for pair in key.tolist()], np.bool_)
-    first = np.zeros(len(key), np.bool_)
-    first[np.unique(key, axis=0, return_index=True)[1]] = True
-    return _sorted([seen, between[free & first]])
+    seen = [_seen(number, tracklet) for number, tracklet in members]
+    rows = _sorted(seen + [_between(number, tracklet, longest) for number, tracklet in members])
+    # Of several rows of a person in a frame the first counts, and seen ones come first: a person seen by another
+    # tracklet in the meantime is where that one says.
+    return rows[np.unique(np.stack([rows.frames, rows.ids], axis=1), axis=0, return_index=True)[1]]
 
 
 def _members(identities: Sequence[Identity], camera: str) -> list[tuple[int, Tracklet]]:
@@ -53,15 +49,16 @@ def _between(number: int, tracklet: Tracklet, longest: float) -> Rows:
     missing = np.where(np.diff(tracklet.times) <= longest, step - 1, 0)
     before = np.repeat(np.arange(len(step)), missing)
     offset = 1 + np.arange(len(before)) - np.repeat(np.cumsum(missing) - missing, missing)
-    share = (offset / step[before])[:, None] if len(before) else np.zeros((0, 1))
+    share = (offset / step[before])[:, None]
     boxes = tracklet.boxes.astype(np.float64)
-    filled = boxes[before] + share * (boxes[before + 1] - boxes[before]) if len(before) else boxes[:0]
+    filled = boxes[before] + share * (boxes[before + 1] - boxes[before])
     count = len(before)
     frames = tracklet.frames[before] + offset + 1
     return Rows(frames, np.full(count, number, np.int64), filled, np.zeros(count), np.full(count, -1.0))
 
 
 def _sorted(parts: list[Rows]) -> Rows:
+    """All rows by frame, then identity; those of one person in one frame stay in the order given."""
     if not parts:
         return Rows(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4)), np.zeros(0), np.zeros(0))
     frames, ids = np.concatenate([part.frames for part in parts]), np.concatenate([part.ids for part in parts])

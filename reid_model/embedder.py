@@ -15,7 +15,6 @@ from reid_model.checkpoint import DEFAULT_WEIGHTS, load_weights
 from reid_model.features import Features
 
 ImageArray = npt.NDArray[np.uint8]
-BoxArray = npt.NDArray[np.float32]
 
 
 def cut(image: ImageArray, box: npt.NDArray[np.floating] | Sequence[float]) -> ImageArray:

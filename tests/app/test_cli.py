@@ -265,6 +265,7 @@ def test_annotate_refuses_bad_input_before_it_works(run: Callable[..., Outcome],
         ([town, "--output", tmp_path / "text.mp4" / "deeper"], "cannot write results there"),
         ([town, "--output", "/proc/nothing"], "cannot write results there"),
         (["--output", out], "nothing to do"),
+        ([town, "--output", out, "--set", "embedder.device=cuda:99"], "embedder.device is cuda:99"),
         ([town, "--output", out, "--json", tmp_path / "none" / "run.json"], "run.json: cannot be written"),
     ]
     for arguments, part in cases:
