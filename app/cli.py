@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app import __version__
+from app import __version__, cli_reid
 from app.config import parse_time
 from app.errors import InputError
 
@@ -23,6 +23,9 @@ app = typer.Typer(
 )
 evaluate = typer.Typer(help="Score against truth.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(evaluate, name="evaluate")
+for command in (cli_reid.teach, cli_reid.train, cli_reid.explain, cli_reid.export):
+    app.command()(command)
+evaluate.command("reid")(cli_reid.evaluate_reid)
 
 BAD_INPUT = 2
 INTERRUPTED = 130

@@ -1,23 +1,15 @@
 """Frames into person boxes, by ultralytics.
 
-Nothing leaves the machine: ultralytics' usage events and openvino's are off, and nothing is installed on the fly. The
-one download there is, of weights named but not present, happens only when such a name is asked for.
+The one download there is, of weights named but not present, happens only when such a name is asked for.
 """
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
-import sys
-import tempfile
-from collections.abc import Iterator, Sequence
-from functools import cache
+from collections.abc import Sequence
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import supervision as sv
@@ -27,6 +19,7 @@ import yaml
 from app.config import DetectorConfig
 from app.devices import choose_device
 from app.errors import InputError
+from app.ultralytics_guard import load_ultralytics, one_line, quietly, torch_threads
 
 PERSON_NAMES = {"person", "pedestrian", "people"}
 """Class names, in lower case, that count as a person."""
@@ -54,7 +47,7 @@ class Detector:
         if task not in (None, "detect"):
             raise InputError(f"{self._path}: weights for the task {task}, not for finding people; {CURE}")
         # ultralytics sets the number of torch's threads for the whole program: what it was comes back.
-        with _quietly(), _torch_threads(torch.get_num_threads()):
+        with quietly(), torch_threads(torch.get_num_threads()):
             try:
                 self._predictor = _load(self._path, config, device)
                 self._prepare(config)
@@ -63,7 +56,8 @@ class Detector:
             except InputError:
                 raise
             except ImportError as error:
-                raise InputError(f"{self._path}: these weights need a package: {_line(error)}; install it") from error
+                message = f"{self._path}: these weights need a package: {one_line(error)}; install it"
+                raise InputError(message) from error
             except Exception as error:  # what ultralytics and its backends raise on bad weights has no common class
                 raise InputError(f"{self._path}: damaged, or not detector weights; {CURE}") from error
 
@@ -110,7 +104,7 @@ class Detector:
         found = [sv.Detections.empty()] * len(images)
         # By shape, so that what is found in an image does not depend on which others come with it.
         for positions in shapes.values():
-            with _torch_threads(self._threads):
+            with torch_threads(self._threads):
                 results = self._predictor([images[position] for position in positions])
             for position, result in zip(positions, results, strict=True):
                 found[position] = _people(result.boxes.data)
@@ -127,7 +121,7 @@ def _people(boxes: torch.Tensor) -> sv.Detections:
 
 def _load(path: Path, config: DetectorConfig, device: str) -> Any:
     """A predictor with the weights loaded. Its own call is used rather than `YOLO.predict`, which sets up each time."""
-    ultralytics = _ultralytics()
+    ultralytics = load_ultralytics()
     model = ultralytics.YOLO(str(path), task=None if path.suffix == ".pt" else "detect")
     if model.task != "detect":
         raise InputError(f"{path}: weights for the task {model.task}, not for finding people; {CURE}")
@@ -178,7 +172,7 @@ def _find_weights(weights: str) -> Path:
 
 
 def _is_asset(name: str) -> bool:
-    _ultralytics()
+    load_ultralytics()
     from ultralytics.utils.downloads import GITHUB_ASSETS_NAMES
 
     return name in GITHUB_ASSETS_NAMES
@@ -190,7 +184,7 @@ def _download(name: str) -> Path:
     Raises:
         InputError: If they cannot be had.
     """
-    _ultralytics()
+    load_ultralytics()
     from ultralytics.utils.downloads import attempt_download_asset
 
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "crowdtrace"
@@ -199,7 +193,7 @@ def _download(name: str) -> Path:
         return path
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with _quietly():
+        with quietly():
             attempt_download_asset(path, retry=1)
     except Exception as error:  # connection, disk and library errors alike: the weights are not there
         raise InputError(
@@ -218,7 +212,7 @@ def _stated_task(path: Path) -> str | None:
     try:
         metadata = yaml.safe_load(file.read_text(encoding="utf-8"))
     except (OSError, ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{file}: cannot be read ({_line(error)}); export the weights again") from None
+        raise InputError(f"{file}: cannot be read ({one_line(error)}); export the weights again") from None
     return metadata.get("task") if isinstance(metadata, dict) else None
 
 
@@ -226,74 +220,3 @@ def _pair(size: Any) -> tuple[int, ...]:
     if size is None:
         return ()
     return tuple(int(side) for side in size) if isinstance(size, list | tuple) else (int(size),)
-
-
-def _line(error: BaseException) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return text if len(text) <= 160 else text[:159] + "…"
-
-
-@contextlib.contextmanager
-def _torch_threads(count: int) -> Iterator[None]:
-    """Run with that many torch threads; afterwards there are as many as before."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """Libraries' own messages and progress bars stay off standard output, and off standard error below errors."""
-    with contextlib.redirect_stdout(sys.stderr):
-        yield
-
-
-@cache
-def _ultralytics() -> ModuleType:
-    """Import ultralytics with telemetry, automatic installs and its side effects on the rest of the program off."""
-    # openvino sends usage data on import unless its telemetry package is absent: this makes it so for this process.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    threads = cv2.getNumThreads()
-    with (
-        tempfile.TemporaryDirectory(prefix="crowdtrace-") as folder,
-        _environment(
-            # No network while importing: it would look up hosts to learn whether usage events can be sent.
-            YOLO_OFFLINE="true",
-            YOLO_AUTOINSTALL="false",
-            YOLO_VERBOSE="false",
-            # Settings are read from and written to a folder of this process, not the user's.
-            YOLO_CONFIG_DIR=folder,
-            ULTRALYTICS_SAFE_LOAD="true",
-            OMP_NUM_THREADS=os.environ.get("OMP_NUM_THREADS", str(torch.get_num_threads())),
-        ),
-        _quietly(),
-    ):
-        import ultralytics
-        import ultralytics.models.yolo.detect
-        from ultralytics.utils import SETTINGS, events
-
-        # In memory only, for when another part of the program has imported ultralytics before.
-        dict.__setitem__(SETTINGS, "sync", False)
-        events.events.enabled = False
-    cv2.setNumThreads(threads)
-    for handler in logging.getLogger("ultralytics").handlers:
-        if isinstance(handler, logging.StreamHandler):
-            handler.setStream(sys.stderr)
-    return ultralytics
-
-
-@contextlib.contextmanager
-def _environment(**values: str) -> Iterator[None]:
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value

@@ -13,7 +13,8 @@ import supervision as sv
 from app.association import CameraTracklet, associate
 from app.config import CameraConfig, Config
 from app.detector import Detector
-from app.offline import Progress, load_embedder
+from app.embedding import load_embedder
+from app.offline import Progress
 from app.pipeline import Pipeline, Stopwatch, detect_each
 from app.regions import Regions
 from app.rows import identity_rows
@@ -54,7 +55,7 @@ def evaluate_tracking(
                 f"{sequence.path}: neither video.mp4 nor img1/ is there; use --boxes to score det/det.txt"
             )
     detector = None if boxes else Detector(config.detector)
-    embedder = None if boxes else load_embedder(config)
+    embedder = None if boxes else load_embedder(config.embedder)
     return [_evaluate(sequence, config, detector, embedder, identities, progress) for sequence in sequences]
 
 

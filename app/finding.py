@@ -14,10 +14,10 @@ import numpy.typing as npt
 
 from app.config import Config
 from app.contact_sheet import format_time, write_contact_sheet
+from app.embedding import load_embedder
 from app.errors import InputError
 from app.files import prepare_folder, write_text
 from app.gallery import Gallery
-from app.offline import load_embedder
 from app.search import Match, box_query, find_camera, identity_query, search, to_rows
 from app.sources import read_frame
 from reid_model.embedder import Embedder, cut
@@ -99,7 +99,7 @@ def find(request: Request, config: Config) -> Found:
     """
     _check(request)
     path = request.gallery / "gallery.db" if request.gallery.is_dir() else request.gallery
-    embedder = load_embedder(config)
+    embedder = load_embedder(config.embedder)
     with Gallery.open(path, model_id=embedder.model_id, config=config.gallery) as gallery:
         output = request.output or path.parent / "search"
         prepare_folder(output)

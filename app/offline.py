@@ -15,7 +15,7 @@ from app.annotate import Annotator
 from app.association import CameraTracklet, Identity, associate
 from app.config import CameraConfig, Config
 from app.detector import Detector
-from app.devices import choose_device
+from app.embedding import load_embedder
 from app.errors import InputError
 from app.files import prepare_folder, write_json
 from app.gallery import CameraRow, Gallery
@@ -25,7 +25,6 @@ from app.rows import bridged_rows
 from app.runtime import Interruption, read_ahead
 from app.sources import Source, open_source
 from app.video import VideoWriter
-from reid_model.embedder import Embedder
 from trackers import Tracklet
 from trackers.evaluation import Rows, write_mot
 
@@ -92,7 +91,7 @@ def annotate(cameras: Sequence[CameraConfig], output: Path, config: Config, prog
     recordings = [Recording(camera, open_source(camera)) for camera in cameras]
     _refuse_overwriting(recordings, output)
     prepare_folder(output)
-    embedder = load_embedder(config)
+    embedder = load_embedder(config.embedder)
     detector = Detector(config.detector)
     watch = Stopwatch()
     start = time.perf_counter()
@@ -119,18 +118,6 @@ def annotate(cameras: Sequence[CameraConfig], output: Path, config: Config, prog
         interrupted |= interruption.requested
     warnings = [line for recording in recordings for line in recording.source.warnings]
     return Annotation(recordings, identities, dict(watch.seconds), time.perf_counter() - start, interrupted, warnings)
-
-
-def load_embedder(config: Config) -> Embedder:
-    """The embedder that a configuration asks for.
-
-    Raises:
-        InputError: If the device it names is not there.
-        reid_model.checkpoint.WeightsError: If its weights cannot be used.
-    """
-    chosen = config.embedder
-    device = choose_device(chosen.device, "embedder.device")
-    return Embedder(None if chosen.weights == "default" else Path(chosen.weights), device, chosen.batch)
 
 
 def _refuse_overwriting(recordings: list[Recording], output: Path) -> None:

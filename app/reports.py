@@ -88,10 +88,15 @@ def print_results(command: str, results: Sequence[Result], json_file: Path | Non
     if results:
         columns = list(results[0])
         _table(columns, [[result.get(column, "") for column in columns] for result in results])
-    _write(command, results, json_file)
+    write_results(command, results, json_file)
 
 
-def _write(command: str, results: Sequence[Result], json_file: Path | None) -> None:
+def write_results(command: str, results: Sequence[Result], json_file: Path | None) -> None:
+    """The JSON of a command, if asked for.
+
+    Raises:
+        InputError: If it cannot be written.
+    """
     if json_file is not None:
         write_json(json_file, {"command": command, "version": __version__, "results": list(results)})
 
@@ -141,7 +146,7 @@ def print_annotation(annotation: Annotation, output: Path, json_file: Path | Non
         "elapsed_s": round(total, 3),
         **{f"{stage}_s": round(seconds, 3) for stage, seconds in annotation.seconds.items()},
     }
-    _write("annotate", [*results, summary], json_file)
+    write_results("annotate", [*results, summary], json_file)
 
 
 def _box(box: tuple[float, float, float, float]) -> str:
@@ -181,4 +186,4 @@ def print_search(found: Found, json_file: Path | None) -> None:
     print(f"\n{len(found.matches)} matches in {1000 * found.seconds:.0f} ms")
     print(f"contact sheet {found.sheet}\nlist {found.table}")
     rows = to_rows(found.matches)
-    _write("search", [{"name": f"{row['camera']} {row['track']}", **row} for row in rows], json_file)
+    write_results("search", [{"name": f"{row['camera']} {row['track']}", **row} for row in rows], json_file)

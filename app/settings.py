@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
 import yaml
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
 from app.config import Config
 from app.errors import InputError
+
+if TYPE_CHECKING:
+    from reid_model.training.config import TrainConfig
+
+Schema = TypeVar("Schema")
 
 UNKNOWN_KEY = {"extra_forbidden", "unexpected_keyword_argument"}
 COMMAND_LINE = "--set"
@@ -40,16 +46,31 @@ def load_config(path: Path | None = None, overrides: Sequence[str] = ()) -> Conf
         InputError: Naming the file, the key's path, what was given, what is allowed and, for an unknown key, the
             nearest known one.
     """
+    return _load(path, overrides, Config)
+
+
+def load_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
+    """Reads and validates a training recipe.
+
+    Raises:
+        InputError: As `load_config` does.
+    """
+    from reid_model.training.config import TrainConfig
+
+    return _load(path, overrides, TrainConfig)
+
+
+def _load(path: Path | None, overrides: Sequence[str], schema: type[Schema]) -> Schema:
     values = _read(path) if path is not None else {}
     overridden = {_override(values, text) for text in overrides}
     try:
-        return Config.model_validate(values)
+        return TypeAdapter(schema).validate_python(values)
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         dotted = ".".join(str(part) for part in problem["loc"])
         ours = any(f"{key}.".startswith(f"{dotted}.") or f"{dotted}.".startswith(f"{key}.") for key in overridden)
         where = COMMAND_LINE if path is None or ours else str(path)
-        raise InputError(f"{where}: {_explain(problem, dotted)}") from None
+        raise InputError(f"{where}: {_explain(problem, dotted, schema)}") from None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -107,12 +128,15 @@ def _fields(annotation: Any) -> dict[str, FieldInfo]:
         fields = getattr(candidate, "__pydantic_fields__", None)
         if fields:
             return dict(fields)
+        if dataclasses.is_dataclass(candidate) and isinstance(candidate, type):
+            types = get_type_hints(candidate)
+            return {each.name: FieldInfo(annotation=types[each.name]) for each in dataclasses.fields(candidate)}
     return {}
 
 
-def _explain(problem: Any, dotted: str) -> str:
+def _explain(problem: Any, dotted: str, schema: type) -> str:
     """One validation problem in words: path, what was given, what is allowed."""
-    fields: dict[str, FieldInfo] = dict(Config.model_fields)
+    fields = _fields(schema)
     field: FieldInfo | None = None
     for part in problem["loc"]:
         if isinstance(part, str) and part in fields:
@@ -128,6 +152,8 @@ def _explain(problem: Any, dotted: str) -> str:
     message = message.replace("Input should be", "expected").replace("String should", "expected to")
     if not dotted:
         return message
+    if isinstance(problem["input"], dict) and problem["type"] == "value_error":
+        return f"{dotted}.{message}"  # a check over several settings names the one it refuses
     about = f" ({field.description})" if field is not None and field.description else ""
     given = repr(problem["input"])
     return f"{dotted}: given {given if len(given) <= 60 else given[:57] + '...'}; {message}{about}"

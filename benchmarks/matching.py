@@ -1,4 +1,4 @@
-"""Matching speed: the blocked form against the definition and against one plain array expression, in one run.
+"""Matching speed: all methods in one pass, bf16 and plain forms, against one method in fp32, in one run.
 
 python -m benchmarks.matching [--gallery N] [--json FILE]
 """
@@ -13,15 +13,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from rich.console import Console
 from rich.table import Table
 
 from reid_model.features import Features, FloatArray
-from reid_model.matching import distances, reference
+from reid_model.matching import METHODS, Method, distances, distances_of, reference
 
 CELLS, LOCAL, POOLED = 48, 128, 512
 RUNS = 5
+QUERIES = 64
+FEW = 4
 PLAIN_PAIRS = 20
+NEAREST: tuple[Method, ...] = tuple(method for method in METHODS if method != "dsr")
 
 
 def random_features(count: int, seed: int) -> Features:
@@ -44,33 +48,48 @@ def _whole_array(query: Features, gallery: Features) -> FloatArray:
     return np.asarray((local + 1 - query.global_ @ gallery.global_.T) / 2, np.float32)
 
 
-def _seconds(work: Callable[[], object]) -> float:
-    times = []
+def _seconds(paths: dict[str, tuple[Callable[[], object], int]]) -> dict[str, float]:
+    """Median seconds a pair of each path; they take turns, so that a busy machine slows all of them alike."""
+    times: dict[str, list[float]] = {name: [] for name in paths}
     for _ in range(RUNS):
-        start = time.perf_counter()
-        work()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
+        for name, (work, pairs) in paths.items():
+            start = time.perf_counter()
+            work()
+            times[name].append((time.perf_counter() - start) / pairs)
+    return {name: statistics.median(values) for name, values in times.items()}
 
 
 def main() -> None:
-    """Prints microseconds a pair, and how many times faster the blocked form is."""
+    """Prints microseconds a pair, and each path's time as a multiple of one method's in fp32."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--gallery", type=int, default=2000)
+    parser.add_argument("--threads", type=int, help="torch's processor threads; all when left out")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    query, gallery, few = random_features(4, 0), random_features(arguments.gallery, 1), random_features(PLAIN_PAIRS, 2)
-    pairs = len(query) * len(gallery)
-    costs = {
-        "blocked": _seconds(lambda: distances(query, gallery)) / pairs,
-        "whole array": _seconds(lambda: _whole_array(query, gallery)) / pairs,
-        "definition": _seconds(lambda: reference.distances(query[:1], few, "gasm")) / PLAIN_PAIRS,
-    }
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    query, gallery = random_features(QUERIES, 0), random_features(arguments.gallery, 1)
+    few, pairs = query[:FEW], QUERIES * len(gallery)
+    costs = _seconds(
+        {
+            "gasm fp32": (lambda: distances(query, gallery), pairs),
+            "gasm bf16": (lambda: distances_of(query, gallery, ("gasm",), precision="bf16"), pairs),
+            "all fp32": (lambda: distances_of(query, gallery, NEAREST), pairs),
+            "all bf16": (lambda: distances_of(query, gallery, NEAREST, precision="bf16"), pairs),
+            "dsr": (lambda: distances(query, gallery, "dsr"), pairs),
+            f"gasm fp32, {FEW} queries": (lambda: distances(few, gallery), FEW * len(gallery)),
+            f"whole array, {FEW} queries": (lambda: _whole_array(few, gallery), FEW * len(gallery)),
+            "definition": (
+                lambda: reference.distances(query[:1], gallery[:PLAIN_PAIRS], "gasm"),
+                min(PLAIN_PAIRS, len(gallery)),
+            ),
+        }
+    )
     results = [
-        {"name": name, "us_per_pair": round(cost * 1e6, 2), "ratio": round(cost / costs["blocked"], 2)}
+        {"name": name, "us_per_pair": round(cost * 1e6, 2), "ratio": round(cost / costs["gasm fp32"], 3)}
         for name, cost in costs.items()
     ]
-    table = Table("name", "microseconds a pair", "times the blocked form")
+    table = Table("name", "microseconds a pair", "times gasm fp32")
     for result in results:
         table.add_row(*(str(value) for value in result.values()))
     Console(width=140).print(table)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F  # noqa: N812  (the field's own name)
@@ -25,19 +25,32 @@ class GasmConfig:
         backbone: `resnet50` (the paper), `osnet_x1_0` or `osnet_x0_25`.
         size: Input height and width in pixels.
         local_dim: Dimensions of a cell after the 1×1 neck, or None for the backbone's own (the paper).
-        cells: Rows and columns the local map is pooled to by saliency, or None for the map's own (the paper).
+        cells: Rows and columns the local map of a crop of `size` is pooled to by saliency, or None for the map's own
+            (the paper). A crop of another shape has as many cells as fit at the same cell size, so that a half body
+            has half of them.
         neck: Whether a batch norm stands between the pooled feature and its use in matching.
-        fusion: How mask and pose make one saliency, which the paper leaves open: their `mean` or their `product`.
+        fusion: How mask and pose make one saliency, which the paper leaves open: their `mean` or their `product`; or
+            `mask` or `pose` alone, or `none`: every place counts the same, as in average pooling (table 4).
         last_stride: Stride of the last backbone stage, 1 or 2.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
     backbone: BackboneName = "osnet_x1_0"
-    size: tuple[int, int] = (384, 128)
+    size: tuple[int, int] = (256, 128)
     local_dim: int | None = 128
     cells: tuple[int, int] | None = (12, 4)
     neck: bool = True
-    fusion: Literal["mean", "product"] = "mean"
+    fusion: Literal["mean", "product", "mask", "pose", "none"] = "mean"
     last_stride: int = 1
+
+    def __post_init__(self) -> None:
+        if min(self.size) < 32:
+            raise ValueError(f"size: expected at least 32 pixels each way, given {self.size}")
+        if self.cells is not None and min(self.cells) < 1:
+            raise ValueError(f"cells: expected at least 1×1, given {self.cells}")
+        if self.local_dim is not None and self.local_dim < 1:
+            raise ValueError(f"local_dim: expected at least 1, given {self.local_dim}")
 
     def as_dict(self) -> dict[str, object]:
         """Plain values, as stored beside weights."""
@@ -100,33 +113,57 @@ class Gasm(nn.Module):
         nn.init.normal_(self.mask_layer.weight, std=0.01)
         nn.init.normal_(self.pose_layer.weight, std=0.01)
 
-    def maps(self, images: Tensor) -> GasmMaps:
+    def maps(self, images: Tensor, *, saliency_gradient: bool = False, guided_gradient: bool = True) -> GasmMaps:
         """Everything the losses and the features are made of.
 
-        The saliency that weights pooling and matching is cut off from their gradients: only the guided losses shape
-        it, otherwise identity training narrows it to the few cells that are easiest to tell apart.
+        Args:
+            images: RGB in [0, 1], `(n, 3, H, W)`.
+            saliency_gradient: Whether the losses on features reach the saliency. Without, only the guided losses shape
+                it; with, identity training can narrow it to the few cells that are easiest to tell apart.
+            guided_gradient: Whether the guided losses reach the backbone.
         """
         features = self.backbone((images - self.mean) / self.std)
-        mask = torch.sigmoid(self.mask_layer(features).float())[:, 0]
-        pose = torch.sigmoid(self.pose_layer(features).float())
-        fused = self.fuse(mask, pose).detach()
+        seen = features if guided_gradient else features.detach()
+        mask = torch.sigmoid(self.mask_layer(seen).float())[:, 0]
+        pose = torch.sigmoid(self.pose_layer(seen).float())
+        fused = self.fuse(mask, pose)
+        if not saliency_gradient:
+            fused = fused.detach()
         weights = normalise_saliency(fused.flatten(1))
         pooled = (features.flatten(2).float() * weights[:, None]).sum(dim=2)
-        local, saliency = self._cells(self.local_neck(features).float(), fused)
+        local, saliency = self._cells(self.local_neck(features).float(), fused, self.grid(*images.shape[2:]))
         return GasmMaps(pooled, mask, pose, local, saliency, fused.flatten(1).mean(dim=1))
 
     def fuse(self, mask: Tensor, pose: Tensor) -> Tensor:
         """One saliency map `(n, h, w)` in [0, 1] from mask and joints; joints may overlap, so their sum is clamped."""
         joints = pose.sum(dim=1).clamp(max=1)
-        return mask * joints if self.config.fusion == "product" else (mask + joints) / 2
+        match self.config.fusion:
+            case "mean":
+                return (mask + joints) / 2
+            case "product":
+                return mask * joints
+            case "mask":
+                return mask
+            case "pose":
+                return joints
+            case "none":
+                return torch.ones_like(mask)
 
-    def _cells(self, features: Tensor, fused: Tensor) -> tuple[Tensor, Tensor]:
+    def grid(self, height: int, width: int) -> tuple[int, int] | None:
+        """Rows and columns of cells of crops of this height and width in pixels; None for the map's own."""
+        if self.config.cells is None:
+            return None
+        (rows, columns), (full_height, full_width) = self.config.cells, self.config.size
+        return max(1, round(rows * height / full_height)), max(1, round(columns * width / full_width))
+
+    @staticmethod
+    def _cells(features: Tensor, fused: Tensor, grid: tuple[int, int] | None) -> tuple[Tensor, Tensor]:
         """Pools the local map to cells by saliency, so that background inside a cell does not dilute it."""
-        if self.config.cells is not None and features.shape[2:] != self.config.cells:
+        if grid is not None and features.shape[2:] != grid:
             weights = fused[:, None] + EPS
-            pooled_weights = F.adaptive_avg_pool2d(weights, self.config.cells)
-            features = F.adaptive_avg_pool2d(features * weights, self.config.cells) / pooled_weights
-            fused = F.adaptive_avg_pool2d(fused[:, None], self.config.cells)[:, 0]
+            pooled_weights = F.adaptive_avg_pool2d(weights, grid)
+            features = F.adaptive_avg_pool2d(features * weights, grid) / pooled_weights
+            fused = F.adaptive_avg_pool2d(fused[:, None], grid)[:, 0]
         local = F.normalize(features.flatten(2).transpose(1, 2), dim=2)
         return local, normalise_saliency(fused.flatten(1))
 
@@ -134,8 +171,7 @@ class Gasm(nn.Module):
         """Features of crops, as `reid_model.Features` describes them.
 
         Args:
-            images: RGB in [0, 1], `(n, 3, H, W)`; any H and W when `cells` is set, so that half bodies need no
-                stretching.
+            images: RGB in [0, 1], `(n, 3, H, W)`; any H and W, so that half bodies need no stretching.
 
         Returns:
             Global `(n, D)`, local `(n, P, d)`, saliency `(n, P)` and mass `(n,)`, all fp32.

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from reid_model.explain import match_cells
 from reid_model.features import Features, FloatArray
 from reid_model.matching import Method, pair_distances
 
@@ -52,25 +53,21 @@ def explain(query: Features, gallery: Features, method: Method = "gasm", top: in
     Raises:
         ValueError: If the numbers of crops differ, or the features come from different models.
     """
-    if len(query) != len(gallery):
-        raise ValueError(f"explain: expected as many matches as queries, given {len(query)} and {len(gallery)}")
+    cells = match_cells(query, gallery)
     rows = np.arange(len(query))
     # Rounding can bring the distance of a crop to itself just below 0.
     pooled = np.maximum(pair_distances(query, gallery, rows, rows, "global"), 0)
     spatial = np.maximum(pair_distances(query, gallery, rows, rows, "local"), 0)
-    scores = query.local @ gallery.local.transpose(0, 2, 1)
-    found = scores.argmax(axis=2)
-    similarity = np.take_along_axis(scores, found[:, :, None], axis=2)[:, :, 0]
-    chosen = np.argsort(-query.saliency * similarity, axis=1, kind="stable")[:, :top]
+    chosen = np.argsort(-cells.support, axis=1, kind="stable")[:, :top]
     return [
         Reason(
             global_distance=float(pooled[i]),
             local_distance=float(spatial[i]),
             global_share=_global_share(float(pooled[i]), float(spatial[i]), method),
             query_cells=chosen[i],
-            gallery_cells=found[i, chosen[i]],
-            weights=query.saliency[i, chosen[i]],
-            similarities=similarity[i, chosen[i]],
+            gallery_cells=cells.found[i, chosen[i]],
+            weights=cells.weights[i, chosen[i]],
+            similarities=cells.similarities[i, chosen[i]],
         )
         for i in rows
     ]

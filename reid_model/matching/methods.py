@@ -6,14 +6,26 @@ from typing import Literal, get_args
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from reid_model.features import FloatArray
 
-Method = Literal["global", "local", "gasm", "gated", "symmetric"]
+Method = Literal["global", "local", "gasm", "gated", "symmetric", "dsr"]
 METHODS: tuple[Method, ...] = get_args(Method)
+
+Precision = Literal["fp32", "bf16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 GATE = 0.5
 """A gallery cell below this share of the uniform weight counts as background or occluder in `gated` matching."""
+
+RIDGE = 1e-3
+"""Regularisation λ of `dsr`: small against the unit cells it is added to. Fixed, never tuned on test data."""
+
+
+def fastest_precision() -> Precision:
+    """bf16 where the processor itself multiplies bfloat16, else fp32: imitated, bf16 is the slower of the two."""
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported() else "fp32"
 
 
 def salient_cells(saliency: FloatArray) -> npt.NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F  # noqa: N812
@@ -19,11 +20,13 @@ class Batch:
         images: RGB in [0, 1], `(n, 3, H, W)`, at the network's input size.
         masks: The visible target person, `(n, h, w)`, in [0, 1], at the stored size.
         joints: `(n, 13, 3)`: x, y as shares of the crop, confidence (0 where hidden or outside).
+        cells: A teacher's map of the uncovered crop, `(n, d, hc, wc)`, moved with the image, or None.
     """
 
     images: Tensor
     masks: Tensor
     joints: Tensor
+    cells: Tensor | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +41,18 @@ class AugmentConfig:
         patch: Share of crops with a rectangle of another picture pasted over them.
     """
 
+    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+
     zoom: float = 0.12
     shift: float = 0.07
     colour: float = 0.25
-    person: float = 0.3
-    patch: float = 0.3
+    person: float = 0.35
+    patch: float = 0.35
+
+    def __post_init__(self) -> None:
+        for name in ("zoom", "shift", "colour", "person", "patch"):
+            if not 0 <= getattr(self, name) <= 1 or (name == "zoom" and self.zoom == 1):
+                raise ValueError(f"{name}: expected a share from 0 to 1, given {getattr(self, name)}")
 
 
 def _sample(pixels: Tensor, scale: Tensor, flip: Tensor, shift: Tensor, size: tuple[int, int], padding: str) -> Tensor:
@@ -62,16 +72,33 @@ class Augmenter:
     All changes are made at the resolution the crops are stored at; the last step enlarges them to the network's input.
     """
 
-    def __init__(self, config: AugmentConfig, stored: tuple[int, int], size: tuple[int, int], seed: int) -> None:
+    def __init__(
+        self,
+        config: AugmentConfig,
+        stored: tuple[int, int],
+        size: tuple[int, int],
+        seed: int,
+        device: torch.device | None = None,
+    ) -> None:
         self.config = config
         self.size = stored
         self.input_size = size
-        self.random = torch.Generator().manual_seed(seed)
+        self.device = device or torch.device("cpu")
+        self.seed = seed
+        self.random = torch.Generator()
+        self.start(0)
+
+    def start(self, step: int) -> None:
+        """Sets the random numbers to those of a training step, so that a resumed run sees the same pictures."""
+        self.random.manual_seed(self.seed * 1_000_003 + step)
 
     def _uniform(self, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
-        return torch.rand(*shape, generator=self.random) * (high - low) + low
+        # Drawn on the CPU, so that a seed means the same pictures on every device.
+        return (torch.rand(*shape, generator=self.random) * (high - low) + low).to(self.device)
 
-    def __call__(self, images: Tensor, masks: Tensor, joints: Tensor, identities: Tensor) -> Batch:
+    def __call__(
+        self, images: Tensor, masks: Tensor, joints: Tensor, identities: Tensor, cells: Tensor | None = None
+    ) -> Batch:
         """Augments a batch.
 
         Args:
@@ -79,21 +106,22 @@ class Augmenter:
             masks: `(n, hm, wm)` bool.
             joints: `(n, 13, 3)`.
             identities: `(n,)`; only other people are pasted over a crop.
+            cells: A teacher's map of each crop, `(n, d, hc, wc)`, or None.
         """
-        batch = self._move(images.permute(0, 3, 1, 2).float() / 255, masks.float()[:, None], joints)
+        batch = self._move(images.permute(0, 3, 1, 2).float() / 255, masks.float()[:, None], joints, cells)
         batch.images = self._colour(batch.images)
         self._paste_people(batch, identities)
         self._paste_patches(batch)
         batch.images = F.interpolate(batch.images, self.input_size, mode="bilinear", align_corners=False)
         return batch
 
-    def _move(self, images: Tensor, masks: Tensor, joints: Tensor) -> Batch:
+    def _move(self, images: Tensor, masks: Tensor, joints: Tensor, cells: Tensor | None) -> Batch:
         n, zoom, shift = len(images), self.config.zoom, self.config.shift
         flip = torch.where(self._uniform(n) < 0.5, -1.0, 1.0)
         scale = self._uniform(n, low=1 - zoom, high=1 + zoom)
         offset = self._uniform(n, 2, low=-2 * shift, high=2 * shift)
         moved = joints.clone()
-        moved[flip < 0] = moved[flip < 0][:, torch.from_numpy(SWAP)]
+        moved[flip < 0] = moved[flip < 0][:, torch.from_numpy(SWAP).to(self.device)]
         centred = moved[..., :2] * 2 - 1
         centred[..., 0] *= flip[:, None]
         moved[..., :2] = (centred * scale[:, None, None] + offset[:, None] + 1) / 2
@@ -103,6 +131,9 @@ class Augmenter:
             _sample(images, scale, flip, offset, self.size, "border"),
             _sample(masks, scale, flip, offset, self.size, "zeros")[:, 0],
             moved,
+            None
+            if cells is None
+            else _sample(cells.float(), scale, flip, offset, (cells.shape[2], cells.shape[3]), "border"),
         )
 
     def _colour(self, images: Tensor) -> Tensor:
@@ -115,17 +146,17 @@ class Augmenter:
     def _paste_people(self, batch: Batch, identities: Tensor) -> None:
         """Covers some crops with people cut from others, from a side or from below; those people are background."""
         n = len(batch.images)
-        donors = torch.randperm(n, generator=self.random)
+        donors = torch.randperm(n, generator=self.random).to(self.device)
         chosen = ((self._uniform(n) < self.config.person) & (identities != identities[donors])).nonzero()[:, 0]
         if not len(chosen):
             return
         source, k = donors[chosen], len(chosen)
         sideways = self._uniform(k) < 0.6
-        x = self._uniform(k, low=0.75, high=1.4) * torch.where(self._uniform(k) < 0.5, -1.0, 1.0)
-        y = self._uniform(k, low=0.7, high=1.4)
+        x = self._uniform(k, low=0.6, high=1.4) * torch.where(self._uniform(k) < 0.5, -1.0, 1.0)
+        y = self._uniform(k, low=0.6, high=1.4)
         shift = torch.stack([torch.where(sideways, x, x * 0.3), torch.where(sideways, y * 0.2, y)], dim=1)
         flip = torch.where(self._uniform(k) < 0.5, -1.0, 1.0)
-        scale = self._uniform(k, low=0.9, high=1.3)
+        scale = self._uniform(k, low=0.9, high=1.5)
         layer = torch.cat([batch.images[source], batch.masks[source][:, None]], dim=1)
         layer = _sample(layer, scale, flip, shift, self.size, "zeros")
         cover = layer[:, 3].clamp(0, 1)
@@ -137,25 +168,34 @@ class Augmenter:
         height, width = self.size
         x = (batch.joints[rows, :, 0] * width).long().clamp(0, width - 1)
         y = (batch.joints[rows, :, 1] * height).long().clamp(0, height - 1)
-        hidden = cover[torch.arange(len(rows))[:, None], y, x] > 0.5
+        hidden = cover[torch.arange(len(rows), device=self.device)[:, None], y, x] > 0.5
         batch.joints[rows, :, 2] = batch.joints[rows, :, 2].masked_fill(hidden, 0)
 
     def _paste_patches(self, batch: Batch) -> None:
         """Covers rectangles, as things between camera and person do, with the scenery of another crop."""
         n, (height, width) = len(batch.images), self.size
-        chosen = (self._uniform(n) < self.config.patch).nonzero()[:, 0].tolist()
-        cover = torch.zeros(len(chosen), height, width)
-        for k, row in enumerate(chosen):
-            high, wide = (self._uniform(2, low=0.2, high=0.6) * torch.tensor([height, width])).long().tolist()
-            if self._uniform(1) < 0.5:
-                wide = width
-            corner = self._uniform(4)
-            top, y = (int(corner[i] * (height - high + 1)) for i in (0, 2))
-            left, x = (int(corner[i] * (width - wide + 1)) for i in (1, 3))
-            donor = (row + 1 + int(self._uniform(1) * (n - 1))) % n
-            patch = batch.images[donor, :, y : y + high, x : x + wide].clone()
-            batch.images[row, :, top : top + high, left : left + wide] = patch
-            batch.masks[row, top : top + high, left : left + wide] = 0
-            cover[k, top : top + high, left : left + wide] = 1
-        if chosen:
-            self._hide_joints(batch, torch.tensor(chosen), cover)
+        chosen = (self._uniform(n) < self.config.patch).nonzero()[:, 0]
+        k = len(chosen)
+        if not k or n < 2:
+            return
+        crop = torch.tensor([height, width], device=self.device)
+        extent = (self._uniform(k, 2, low=0.2, high=0.65) * crop).long()
+        start, origin = (self._uniform(k, 2) for _ in range(2))
+        # A third stands anywhere, a third reaches in from a side like a wall, a third up from below like a car.
+        kind = (self._uniform(k) * 3).long()
+        extent[kind == 1, 0], extent[kind == 2, 1] = height, width
+        start[kind == 1] = start[kind == 1].round()
+        start[kind == 2] = 1.0
+        room = crop - extent + 1
+        start, origin = ((share * room).long().minimum(room - 1) for share in (start, origin))
+        donors = (chosen + 1 + (self._uniform(k) * (n - 1)).long()) % n
+        rows, columns = torch.arange(height, device=self.device), torch.arange(width, device=self.device)
+        inside_y = (rows >= start[:, :1]) & (rows < (start + extent)[:, :1])
+        inside_x = (columns >= start[:, 1:]) & (columns < (start + extent)[:, 1:])
+        cover = inside_y[:, :, None] & inside_x[:, None, :]
+        y = (rows + (origin - start)[:, :1]).clamp(0, height - 1)
+        x = (columns + (origin - start)[:, 1:]).clamp(0, width - 1)
+        scenery = batch.images[donors[:, None, None], :, y[:, :, None], x[:, None, :]].permute(0, 3, 1, 2)
+        batch.images[chosen] = torch.where(cover[:, None], scenery, batch.images[chosen])
+        batch.masks[chosen] = batch.masks[chosen].masked_fill(cover, 0)
+        self._hide_joints(batch, chosen, cover.float())

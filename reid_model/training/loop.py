@@ -1,66 +1,38 @@
-"""Training GASM: identity, triplet and guided losses, with optional distillation from another re-ID network."""
+"""Training GASM: the loop over batches, its log and its checkpoints."""
 
 from __future__ import annotations
 
-import csv
+import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from reid_model.checkpoint import save_weights
 from reid_model.datasets import ImageArray
-from reid_model.network import Gasm, GasmConfig, GasmMaps
-from reid_model.training.augment import AugmentConfig, Augmenter, Batch
-from reid_model.training.losses import batch_hard_triplet, distillation, frobenius, spatial_distance
+from reid_model.network import Gasm
+from reid_model.training.augment import Augmenter, Batch
+from reid_model.training.checkpoint import load_state, save_state
+from reid_model.training.config import OptimiserConfig, TrainConfig
+from reid_model.training.log import StepLog
+from reid_model.training.objective import Heads, Labels, Objective
 from reid_model.training.sampler import identity_batches
-from reid_model.training.targets import Targets, pool_masks, render_joints
+from reid_model.training.targets import Targets
 
+CHECKPOINT, WEIGHTS, LOG = "checkpoint.safetensors", "last.safetensors", "log.csv"
+"""Names of the files in a run's folder."""
 
-@dataclass(frozen=True, kw_only=True)
-class TrainConfig:
-    """A training recipe.
+EPOCH = 1_000_000
+"""Steps are numbered epoch · EPOCH + batch, since epochs differ by a batch or two."""
 
-    Attributes:
-        network: Shape of the network.
-        augment: Strength of the augmentation.
-        epochs: Passes over the training identities.
-        people: Identities a batch.
-        images: Images of each identity in a batch.
-        learning_rate: Peak of the cosine schedule.
-        warm_up: Share of all steps in which the rate rises to its peak.
-        weight_decay: AdamW's.
-        smoothing: Label smoothing of the identity loss.
-        margin: Triplet margin on cosine distance, for the pooled feature and for the GASM distance.
-        mask_weight: λ_mask of equation 3.
-        pose_weight: λ_pose of equation 3.
-        distil_weight: Weight of the cosine to the teacher's feature; 0 for none.
-        relation_weight: Weight of the correlation of spatial distances with the teacher's; 0 for none.
-        seed: Of weights, sampling and augmentation.
-    """
-
-    network: GasmConfig = field(default_factory=GasmConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    epochs: int = 26
-    people: int = 16
-    images: int = 4
-    learning_rate: float = 1.5e-3
-    warm_up: float = 0.06
-    weight_decay: float = 5e-4
-    smoothing: float = 0.1
-    margin: float = 0.3
-    mask_weight: float = 0.05
-    pose_weight: float = 0.1
-    distil_weight: float = 4.0
-    relation_weight: float = 1.0
-    seed: int = 1
+NOT_RECIPE = ("epochs", "threads", "device", "compile", "checkpoint_seconds", "teachers")
+"""Settings that may change when a run is resumed. More epochs stretch the schedule from there on."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -71,130 +43,198 @@ class TrainingData:
         images: RGB crops, `(n, h, w, 3)` uint8.
         labels: Class of each crop, `(n,)`, 0 … classes − 1.
         targets: Mask and joints of each crop.
-        teacher: Another network's features of the unoccluded crops, `(n, D)` of unit length, or None.
+        teacher: Another network's features of the uncovered crops, `(n, D)` of unit length, or None.
+        teacher_cells: That network's map of the uncovered crops, `(n, local_dim, h, w)`, or None.
     """
 
     images: ImageArray
     labels: npt.NDArray[np.int64]
     targets: Targets
     teacher: npt.NDArray[np.float32] | None = None
+    teacher_cells: npt.NDArray[np.float16] | None = None
 
 
-class Heads(nn.Module):
-    """Layers that only training needs: the identity classifier and the projection to the teacher's feature."""
+@dataclass(frozen=True, slots=True)
+class Position:
+    """Where a run is.
 
-    def __init__(self, dim: int, classes: int, teacher_dim: int) -> None:
-        super().__init__()
-        self.classifier = nn.Linear(dim, classes, bias=False)
-        self.projection = nn.Linear(dim, max(1, teacher_dim), bias=False)
-        nn.init.normal_(self.classifier.weight, std=0.001)
+    Attributes:
+        epoch: Epochs begun, from 0.
+        batch: Batches of this epoch done.
+        batches: Batches of this epoch.
+        rate: Images a second since the run was started or resumed.
+        losses: Mean losses of the epoch so far, by name.
+    """
+
+    epoch: int
+    batch: int
+    batches: int
+    rate: float
+    losses: dict[str, float]
 
 
-def _correlation_loss(distance: Tensor, teacher: Tensor, anchors: Tensor) -> Tensor:
-    """1 − Pearson correlation over all pairs `(a, n)`: the teacher's order of distances without its scale."""
-    off = torch.ones_like(distance, dtype=torch.bool)
-    off[torch.arange(len(anchors)), anchors] = False
-    x, y = distance[off] - distance[off].mean(), teacher[off] - teacher[off].mean()
-    return 1 - F.cosine_similarity(x, y, dim=0)
+def learning_rate(config: OptimiserConfig, progress: float, epochs: int) -> float:
+    """The rate at a share `progress`, in [0, 1], of a run of so many epochs."""
+    if progress < config.warm_up:
+        return config.learning_rate * progress / config.warm_up
+    if config.schedule == "steps":
+        return config.learning_rate * math.prod(0.1 for step in config.steps if progress * epochs >= step)
+    rest = (progress - config.warm_up) / (1 - config.warm_up)
+    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * rest))
 
 
 class Trainer:
-    """One training run."""
+    """One training run.
 
-    def __init__(self, config: TrainConfig, data: TrainingData) -> None:
+    Every random choice of a step follows from the seed and the step's number, so that a resumed run takes the very
+    same steps.
+
+    Args:
+        config: The recipe.
+        data: Crops, labels and targets.
+        device: Where to train.
+    """
+
+    def __init__(self, config: TrainConfig, data: TrainingData, device: torch.device | None = None) -> None:
         torch.manual_seed(config.seed)
         self.config, self.data = config, data
-        self.network = Gasm(config.network).to(memory_format=torch.channels_last)
+        self.device = device or torch.device("cpu")
+        self.network = Gasm(config.network)
         teacher_dim = 0 if data.teacher is None else data.teacher.shape[1]
-        self.heads = Heads(self.network.global_dim, int(data.labels.max()) + 1, teacher_dim)
-        self.augmenter = Augmenter(config.augment, data.images.shape[1:3], config.network.size, config.seed)
-        self.random = np.random.default_rng(config.seed)
-        modules = nn.ModuleList([self.network, self.heads])
-        decayed = [p for p in modules.parameters() if p.ndim > 1]
-        plain = [p for p in modules.parameters() if p.ndim <= 1]
-        groups: list[dict[str, object]] = [{"params": decayed}, {"params": plain, "weight_decay": 0.0}]
-        self.optimiser = torch.optim.AdamW(
-            groups,
-            lr=config.learning_rate,
-            weight_decay=config.weight_decay,
+        self.heads = Heads(self.network.global_dim, int(data.labels.max()) + 1, teacher_dim).to(self.device)
+        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._maps = torch.compile(self.network.maps) if config.compile else self.network.maps
+        self.objective = Objective(config.losses, self.network, self.heads, config.images)
+        self.augmenter = Augmenter(
+            config.augment, data.images.shape[1:3], config.network.size, config.seed, self.device
         )
+        self.optimiser = self._optimiser()
 
-    def losses(self, maps: GasmMaps, batch: Batch, rows: npt.NDArray[np.intp]) -> dict[str, Tensor]:
-        """Each loss of a batch, weighted, by name."""
-        config = self.config
-        labels = torch.from_numpy(self.data.labels[rows])
-        valid = torch.from_numpy(self.data.targets.valid[rows])
-        height, width = maps.mask.shape[1:]
-        aspect = config.network.size[0] / config.network.size[1]
-        feature = self.network.neck(maps.pooled)
-        unit = F.normalize(feature, dim=1)
-        pooled = 1 - unit @ unit.T
-        # One anchor of each person a step: spatial distances of all pairs would cost more than the network.
-        everyone = torch.arange(len(rows))
-        anchors = everyone[int(self.random.integers(config.images)) :: config.images]
-        spatial = spatial_distance(maps.local, maps.saliency, anchors)
-        result = {
-            "identity": F.cross_entropy(self.heads.classifier(feature), labels, label_smoothing=config.smoothing),
-            "triplet": batch_hard_triplet(pooled, everyone, labels, config.margin),
-            "spatial": batch_hard_triplet((pooled[anchors] + spatial) / 2, anchors, labels, config.margin),
-            "mask": config.mask_weight * frobenius(maps.mask, pool_masks(batch.masks, height, width), valid),
-            "pose": config.pose_weight
-            * frobenius(maps.pose, render_joints(batch.joints, height, width, aspect), valid),
-        }
-        if self.data.teacher is not None:
-            teacher = torch.from_numpy(self.data.teacher[rows])
-            result["distil"] = config.distil_weight * distillation(self.heads.projection(feature), teacher)
-            result["relation"] = config.relation_weight * _correlation_loss(
-                spatial, 1 - teacher[anchors] @ teacher.T, anchors
-            )
-        return result
+    def _optimiser(self) -> torch.optim.Optimizer:
+        settings = self.config.optimiser
+        parameters = [*self.network.parameters(), *self.heads.parameters()]
+        groups: list[dict[str, object]] = [
+            {"params": [p for p in parameters if p.ndim > 1]},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        kind = torch.optim.AdamW if settings.name == "adamw" else torch.optim.Adam
+        return kind(groups, lr=settings.learning_rate, weight_decay=settings.weight_decay)
 
-    def _rate(self, progress: float) -> float:
-        if progress < self.config.warm_up:
-            return progress / self.config.warm_up
-        return 0.5 * (1 + math.cos(math.pi * (progress - self.config.warm_up) / (1 - self.config.warm_up)))
+    @property
+    def recipe(self) -> str:
+        """The settings that a checkpoint belongs to, as JSON."""
+        values = {key: value for key, value in asdict(self.config).items() if key not in NOT_RECIPE}
+        return json.dumps(values, default=str)
 
-    def step(self, rows: npt.NDArray[np.intp], progress: float) -> dict[str, float]:
-        """One optimisation step on a batch; `progress` in [0, 1] is the share of the run that is done."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = self.config.learning_rate * self._rate(progress)
+    def _batches(self, epoch: int) -> list[npt.NDArray[np.intp]]:
+        random = np.random.default_rng([self.config.seed, epoch])
+        return list(identity_batches(self.data.labels, self.config.people, self.config.images, random))
+
+    def _tensor(self, values: npt.NDArray[np.generic], rows: npt.NDArray[np.intp]) -> Tensor:
+        return torch.from_numpy(values[rows]).to(self.device)
+
+    def batch(self, rows: npt.NDArray[np.intp], step: int) -> tuple[Batch, Labels]:
+        """The augmented crops of some rows as they are at a step, with their labels."""
+        data = self.data
+        labels = Labels(
+            self._tensor(data.labels, rows),
+            self._tensor(data.targets.valid, rows),
+            None if data.teacher is None else self._tensor(data.teacher, rows),
+        )
+        self.augmenter.start(step)
         batch = self.augmenter(
-            torch.from_numpy(self.data.images[rows]),
-            torch.from_numpy(self.data.targets.masks[rows]),
-            torch.from_numpy(self.data.targets.joints[rows]),
-            torch.from_numpy(self.data.labels[rows]),
+            self._tensor(data.images, rows),
+            self._tensor(data.targets.masks, rows),
+            self._tensor(data.targets.joints, rows),
+            labels.identities,
+            None if data.teacher_cells is None else self._tensor(data.teacher_cells, rows),
         )
-        with torch.autocast("cpu", dtype=torch.bfloat16):
-            maps = self.network.maps(batch.images.to(memory_format=torch.channels_last))
-        losses = self.losses(maps, batch, rows)
-        total = torch.stack(list(losses.values())).sum()
-        self.optimiser.zero_grad()
-        total.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self.network.parameters(), 10.0)
-        self.optimiser.step()
-        return {name: float(value.detach()) for name, value in losses.items()}
+        return batch, labels
 
-    def run(self, output: Path, report: Callable[[str], None]) -> None:
-        """Trains for all epochs; after each, writes `last.safetensors` and a line of `log.csv` into `output`."""
+    def step(self, rows: npt.NDArray[np.intp], step: int, progress: float) -> dict[str, float]:
+        """One optimisation step; returns its losses by name.
+
+        Args:
+            rows: The batch.
+            step: Number of the step, which decides its random choices.
+            progress: Share of the run that is done, in [0, 1].
+        """
+        config = self.config
+        for group in self.optimiser.param_groups:
+            group["lr"] = learning_rate(config.optimiser, progress, config.epochs)
+        batch, labels = self.batch(rows, step)
+        images = batch.images.to(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16, enabled=config.precision == "bf16"):
+            maps = self._maps(
+                images,
+                saliency_gradient=config.losses.saliency_gradient,
+                guided_gradient=config.losses.guided_gradient,
+            )
+        anchor = int(np.random.default_rng([config.seed, step]).integers(config.images))
+        losses = self.objective(maps, batch, labels, anchor)
+        self.optimiser.zero_grad()
+        torch.stack(list(losses.values())).sum().backward()  # type: ignore[no-untyped-call]
+        nn.utils.clip_grad_norm_(self.network.parameters(), config.optimiser.clip)
+        self.optimiser.step()
+        values = torch.stack([value.detach() for value in losses.values()]).tolist()
+        return dict(zip(losses, values, strict=True))
+
+    def run(
+        self,
+        output: Path,
+        *,
+        resume: bool = False,
+        report: Callable[[Position], None] = lambda position: None,
+        stopped: Callable[[], bool] = lambda: False,
+    ) -> bool:
+        """Trains to the last epoch, or until stopped.
+
+        Writes into `output`: a line of `log.csv` a step, `last.safetensors` (fp16 weights) and
+        `checkpoint.safetensors` (everything) at the end of an epoch, at a stop and every so often.
+
+        Args:
+            output: The run's folder; made when missing.
+            resume: Whether to go on from the checkpoint there.
+            report: Told the position after each step.
+            stopped: Asked after each step.
+
+        Returns:
+            Whether the run is complete.
+
+        Raises:
+            reid_model.checkpoint.WeightsError: If there is nothing to resume, or it belongs to another recipe.
+        """
         output.mkdir(parents=True, exist_ok=True)
+        modules = {"network": self.network, "heads": self.heads}
+        start = load_state(output / CHECKPOINT, modules, self.optimiser, self.recipe) if resume else 0
         self.network.train()
-        with (output / "log.csv").open("w", newline="") as file:
-            log = csv.writer(file)
-            for epoch in range(self.config.epochs):
-                sums: dict[str, float] = {}
-                start, images = time.monotonic(), 0
-                batches = list(identity_batches(self.data.labels, self.config.people, self.config.images, self.random))
-                for number, rows in enumerate(batches):
-                    values = self.step(rows, (epoch + number / len(batches)) / self.config.epochs)
-                    sums = {name: sums.get(name, 0.0) + value / len(batches) for name, value in values.items()}
-                    images += len(rows)
-                rate = images / (time.monotonic() - start)
-                if epoch == 0:
-                    log.writerow(["epoch", "images_per_second", *sums])
-                log.writerow([epoch + 1, f"{rate:.1f}", *(f"{value:.4f}" for value in sums.values())])
-                file.flush()
-                save_weights(self.network, output / "last.safetensors")
-                report(
-                    f"epoch {epoch + 1}/{self.config.epochs}  {rate:.0f} images/s  "
-                    + "  ".join(f"{k} {v:.3f}" for k, v in sums.items())
-                )
+        saved = time.monotonic()
+        with StepLog(output / LOG, start, EPOCH) as log:
+            for position, step, done in self._steps(start, log):
+                report(position)
+                stop = stopped()
+                if stop or done or time.monotonic() - saved > self.config.checkpoint_seconds:
+                    log.flush()
+                    save_weights(self.network, output / WEIGHTS)
+                    save_state(output / CHECKPOINT, modules, self.optimiser, step + 1, self.recipe)
+                    saved = time.monotonic()
+                if stop:
+                    return position.epoch + 1 == self.config.epochs and done
+        return True
+
+    def _steps(self, start: int, log: StepLog) -> Iterator[tuple[Position, int, bool]]:
+        """Takes the steps from number `start` on; yields position, number and whether an epoch is at its end."""
+        began, images = time.monotonic(), 0
+        for epoch in range(start // EPOCH, self.config.epochs):
+            batches, sums = self._batches(epoch), log.sums(epoch)
+            for number, rows in enumerate(batches):
+                step = epoch * EPOCH + number
+                if step < start:
+                    continue
+                values = self.step(rows, step, (epoch + number / len(batches)) / self.config.epochs)
+                images += len(rows)
+                rate = images / (time.monotonic() - began)
+                log.write(epoch, number, rate, self.optimiser.param_groups[0]["lr"], values)
+                sums = {name: sums.get(name, 0.0) + value for name, value in values.items()}
+                means = {name: value / (number + 1) for name, value in sums.items()}
+                yield Position(epoch, number + 1, len(batches), rate, means), step, number + 1 == len(batches)

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from reid_model.training.targets import pool_masks
+
 EPS = 1e-6
 
 
@@ -34,7 +36,7 @@ def batch_hard_triplet(distance: Tensor, anchors: Tensor, identities: Tensor, ma
     """
     same = identities[anchors, None] == identities[None, :]
     others = same.clone()
-    others[torch.arange(len(anchors)), anchors] = False
+    others[torch.arange(len(anchors), device=anchors.device), anchors] = False
     positive = distance.masked_fill(~others, -torch.inf).amax(dim=1)
     negative = distance.masked_fill(same, torch.inf).amin(dim=1)
     usable = torch.isfinite(positive) & torch.isfinite(negative)
@@ -63,3 +65,36 @@ def spatial_distance(local: Tensor, saliency: Tensor, anchors: Tensor) -> Tensor
 def distillation(student: Tensor, teacher: Tensor) -> Tensor:
     """Mean 1 − cosine between projected student features and a teacher's, both `(n, D)`."""
     return 1 - F.cosine_similarity(student, teacher, dim=1).mean()
+
+
+def correlation(distance: Tensor, teacher: Tensor, anchors: Tensor) -> Tensor:
+    """1 − Pearson correlation of two sets of distances: the teacher's order without its scale.
+
+    Args:
+        distance: The student's distances of the anchors to all n samples, `(a, n)`.
+        teacher: The teacher's, of the same shape.
+        anchors: Which of the n samples the rows are, `(a,)`; their distance to themselves is left out.
+    """
+    off = torch.ones_like(distance, dtype=torch.bool)
+    off[torch.arange(len(anchors), device=anchors.device), anchors] = False
+    x, y = distance[off] - distance[off].mean(), teacher[off] - teacher[off].mean()
+    return 1 - F.cosine_similarity(x, y, dim=0)
+
+
+def cell_distillation(local: Tensor, teacher: Tensor, visible: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Mean 1 − cosine between cells and a teacher's cells, where the person can be seen.
+
+    The teacher saw the crop uncovered, the student may see it covered: what is left visible must look as it did.
+
+    Args:
+        local: The student's cells, of unit length, `(n, P, d)`.
+        teacher: The teacher's map, `(n, d, h, w)`.
+        visible: Where the person is visible, `(n, hm, wm)`, in [0, 1].
+        grid: Rows and columns of the P cells.
+    """
+    weight = pool_masks(visible, *teacher.shape[2:])[:, None]
+    share = F.adaptive_avg_pool2d(weight, grid)
+    cells = F.adaptive_avg_pool2d(teacher * weight, grid) / share.clamp(min=EPS)
+    cosine = F.cosine_similarity(local, cells.flatten(2).transpose(1, 2), dim=2)
+    share = share.flatten(1)
+    return (share * (1 - cosine)).sum() / share.sum().clamp(min=EPS)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +12,8 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
+
+from reid_model.datasets import DatasetError
 
 MASK_SIZE = (96, 32)
 """Rows and columns of a cached mask."""
@@ -29,24 +33,60 @@ class Targets:
         joints: x, y in [0, 1] of the crop's width and height, and confidence in [0, 1], `(n, 13, 3)` float32.
         masks: The target person, `(n, 96, 32)` bool.
         valid: Whether the teacher found a person, `(n,)`; guided losses skip the others.
+        names: Names of the crops, length n, so that targets are not taken for other pictures'.
     """
 
     joints: npt.NDArray[np.float32]
     masks: npt.NDArray[np.bool_]
     valid: npt.NDArray[np.bool_]
+    names: Sequence[str] = ()
+
+    def __getitem__(self, rows: npt.NDArray[np.intp] | npt.NDArray[np.bool_]) -> Targets:
+        """Targets of some of the crops."""
+        chosen = np.asarray(self.names)[rows].tolist() if len(self.names) else ()
+        return Targets(self.joints[rows], self.masks[rows], self.valid[rows], chosen)
 
     def save(self, path: Path) -> None:
-        """Writes a compact .npz: masks as bits, joints in half precision."""
-        np.savez_compressed(
-            path, joints=self.joints.astype(np.float16), masks=np.packbits(self.masks, axis=-1), valid=self.valid
-        )
+        """Writes a compact .npz, whole or not at all: masks as bits, joints in half precision."""
+        partial = path.with_name(path.name + ".part")
+        with partial.open("wb") as file:
+            np.savez_compressed(
+                file,
+                joints=self.joints.astype(np.float16),
+                masks=np.packbits(self.masks, axis=-1),
+                valid=self.valid,
+                names=np.array(list(self.names), np.str_),
+            )
+        partial.replace(path)
 
     @classmethod
     def load(cls, path: Path) -> Targets:
-        """Reads what `save` wrote."""
-        with np.load(path, allow_pickle=False) as data:
-            masks = np.unpackbits(data["masks"], axis=-1).astype(bool)
-            return cls(data["joints"].astype(np.float32), masks, data["valid"])
+        """Reads what `save` wrote.
+
+        Raises:
+            DatasetError: If the file is missing or is no file of targets.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as data:
+                masks = np.unpackbits(data["masks"], axis=-1).astype(bool)
+                return cls(data["joints"].astype(np.float32), masks, data["valid"], data["names"].tolist())
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            reason = "no such file" if isinstance(error, FileNotFoundError) else "not a file of targets"
+            raise DatasetError(
+                f"{path}: {reason}; make it with: run.py teach --data KIND:DIR --output {path}"
+            ) from None
+
+    def of(self, names: Sequence[str], path: Path) -> Targets:
+        """The targets of crops by their names, in that order.
+
+        Raises:
+            DatasetError: If a crop has none.
+        """
+        place = {name: row for row, name in enumerate(self.names)}
+        missing = next((name for name in names if name not in place), None)
+        if missing is not None:
+            raise DatasetError(f"{path}: no targets of {missing}: they were made of other data; make them again")
+        return self[np.array([place[name] for name in names], np.intp)]
 
 
 def render_joints(joints: Tensor, height: int, width: int, aspect: float = 2.0) -> Tensor:
@@ -63,8 +103,8 @@ def render_joints(joints: Tensor, height: int, width: int, aspect: float = 2.0) 
     Returns:
         Heatmaps, `(n, 13, height, width)`, in [0, 1].
     """
-    rows = (torch.arange(height) + 0.5) / height
-    columns = (torch.arange(width) + 0.5) / width
+    rows = (torch.arange(height, device=joints.device) + 0.5) / height
+    columns = (torch.arange(width, device=joints.device) + 0.5) / width
     dy = (rows - joints[..., 1, None]) / JOINT_WIDTH
     dx = (columns - joints[..., 0, None]) / aspect / JOINT_WIDTH
     vertical, horizontal = torch.exp(-0.5 * dy**2), torch.exp(-0.5 * dx**2)

@@ -1,8 +1,9 @@
-"""Teacher networks, run once over the training crops: body mask and joints, and features to distil."""
+"""The body teacher, run once over the training crops: the mask and the joints of the person they show."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from reid_model.checkpoint import WeightsError
 from reid_model.datasets import ImageArray
 from reid_model.training.targets import MASK_SIZE, Targets
 
@@ -24,12 +26,25 @@ FACE, LEFT_RIGHT_PAIRS = slice(0, 11), (11, 12, 13, 14, 15, 16, 23, 24, 25, 26, 
 """Rows of the landmark output: the face points, whose mean is the head; then the paired joints."""
 
 
-def _compile(path: Path) -> openvino.CompiledModel:
+def read_network(path: Path) -> tuple[openvino.Core, openvino.Model]:
+    """A network in any format openvino reads.
+
+    Raises:
+        WeightsError: If openvino is not installed, or the file is missing or is no network.
+    """
     # openvino sends usage data when it is imported, unless its telemetry package is absent.
     sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
-    import openvino
-
-    return openvino.Core().compile_model(str(path), "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+    try:
+        import openvino
+    except ImportError:
+        raise WeightsError(f"{path}: openvino runs this network; install it: pip install 'crowdtrace[cpu]'") from None
+    core = openvino.Core()
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file; name a teacher network that openvino reads")
+    try:
+        return core, core.read_model(path)
+    except RuntimeError:
+        raise WeightsError(f"{path}: not a network that openvino reads; name another teacher") from None
 
 
 def _sigmoid(x: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -40,20 +55,28 @@ class BodyTeacher:
     """Mask and joints of the person a crop is centred on, from a BlazePose landmark network (`.tflite`)."""
 
     def __init__(self, weights: Path) -> None:
-        self.network = _compile(weights)
-        outputs = {tuple(output.shape): output for output in self.network.outputs}
-        self.landmarks = outputs[1, 195]
-        self.mask = outputs[1, POSE_INPUT, POSE_INPUT, 1]
-        self.presence = outputs[1, 1]
+        core, model = read_network(weights)
+        self.network = core.compile_model(model, "CPU", {"PERFORMANCE_HINT": "LATENCY"})
+        outputs = {tuple(output.get_partial_shape().get_min_shape()): output for output in self.network.outputs}
+        try:
+            self.landmarks = outputs[1, 195]
+            self.mask = outputs[1, POSE_INPUT, POSE_INPUT, 1]
+            self.presence = outputs[1, 1]
+        except KeyError:
+            raise WeightsError(f"{weights}: not a BlazePose landmark network; name pose_landmark_lite.tflite") from None
 
-    def __call__(self, images: ImageArray) -> Targets:
-        """Targets of RGB crops `(n, h, w, 3)`; crops without a clear person are marked invalid."""
+    def __call__(self, images: ImageArray, report: Callable[[int], None] = lambda done: None) -> Targets:
+        """Targets of RGB crops `(n, h, w, 3)`; crops without a clear person are marked invalid.
+
+        `report` is told after each crop how many are done.
+        """
         count = len(images)
         joints = np.zeros((count, 13, 3), np.float32)
         masks = np.zeros((count, *MASK_SIZE), bool)
         valid = np.zeros(count, bool)
         for row, image in enumerate(images):
             joints[row], masks[row], valid[row] = self._one(image)
+            report(row + 1)
         return Targets(joints, masks, valid)
 
     def _one(self, image: ImageArray) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.bool_], bool]:
@@ -78,15 +101,3 @@ class BodyTeacher:
         mask = cv2.resize(crop, MASK_SIZE[::-1], interpolation=cv2.INTER_AREA) > 0.5
         presence = float(np.asarray(result[self.presence]).ravel()[0])
         return joints, mask, bool(presence > 0.5 and mask.mean() > 0.05 and (joints[:, 2] > 0.5).sum() >= 4)
-
-
-def reid_features(weights: Path, images: ImageArray) -> npt.NDArray[np.float32]:
-    """Features of RGB crops `(n, h, w, 3)` by an OpenVINO re-ID network (BGR 0–255 input), unit length, `(n, D)`."""
-    network = _compile(weights)
-    height, width = network.input(0).shape[2], network.input(0).shape[3]
-    rows = []
-    for image in images:
-        bgr = cv2.cvtColor(cv2.resize(image, (width, height)), cv2.COLOR_RGB2BGR)
-        rows.append(np.asarray(network(bgr.transpose(2, 0, 1)[None].astype(np.float32))[0]).ravel())
-    features = np.stack(rows)
-    return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True), np.float32)

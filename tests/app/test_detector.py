@@ -11,9 +11,10 @@ import supervision as sv
 import torch
 
 from app.config import DetectorConfig
-from app.detector import Detector, _ultralytics
+from app.detector import Detector
 from app.errors import InputError
 from app.sources import read_frame
+from app.ultralytics_guard import load_ultralytics
 from tests.app.spy import run_spied
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ def street(shared: Path) -> np.ndarray:
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small untrained ultralytics detector as a .pt file, with person as its second class."""
-    _ultralytics()
+    load_ultralytics()
     from ultralytics import YOLO
 
     torch.manual_seed(0)
@@ -199,7 +200,7 @@ def test_checkpoint_that_would_run_code_is_refused(tmp_path: Path) -> None:
 DETECT = """
 import numpy as np
 from app.config import DetectorConfig
-from app.detector import Detector, _ultralytics
+from app.detector import Detector
 detector = Detector(DetectorConfig(weights=sys.argv[1]))
 for _ in range(3):
     detector.detect([np.full((480, 640, 3), 114, np.uint8)])

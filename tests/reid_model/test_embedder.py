@@ -7,13 +7,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from safetensors.torch import save_file
 
+from reid_model.calibration import Calibration
 from reid_model.checkpoint import DEFAULT_WEIGHTS, WeightsError, load_weights, save_weights
-from reid_model.datasets import DatasetError, held_out, read_market1501
-from reid_model.embedder import Embedder, cut
-from reid_model.matching import distances
+from reid_model.embedder import SHAPE_STEP, Embedder, ImageArray, cut, own_height, pad_cells
+from reid_model.evaluation import score
+from reid_model.export import SIDECAR, write_export
+from reid_model.features import Features
+from reid_model.matching import METHODS, Method, distances
 from reid_model.network import Gasm, GasmConfig
+from tests.reid_model.builders import random_features
+from tests.reid_model.crops import market, market_crops
 
 SMALL = GasmConfig(backbone="osnet_x0_25", size=(64, 32), cells=(2, 2))
 
@@ -101,51 +108,145 @@ def test_boxes_of_a_frame_give_the_features_of_their_crops() -> None:
     np.testing.assert_allclose(embedder.embed_boxes(frame, boxes).local, embedder.embed(crops).local, atol=1e-5)
 
 
-def test_shipped_weights_know_people_apart(shared: Path) -> None:
+@pytest.fixture(scope="module")
+def embedder() -> Embedder:
+    return Embedder(device="cpu", threads=1)
+
+
+@pytest.fixture(scope="module")
+def pictures(shared: Path) -> list[ImageArray]:
+    return market_crops(shared, 24)
+
+
+def test_shipped_weights_know_people_apart(shared: Path, embedder: Embedder) -> None:
     """100 people of the test set, each once as query and once in another camera: most must come first."""
-    folder = shared / "data" / "market1501"
-    queries, gallery = read_market1501(folder, "query"), read_market1501(folder, "gallery")
+    queries, gallery = market(shared, "query"), market(shared, "gallery")
     pairs = []
     for person in np.unique(queries.identities)[::7][:100]:
         query = int(np.flatnonzero(queries.identities == person)[0])
         other = np.flatnonzero((gallery.identities == person) & (gallery.cameras != queries.cameras[query]))
         pairs.append((query, int(other[0])))
-
-    def embed(images: object, rows: list[int]) -> object:
-        import cv2
-
-        encoded = images.encoded  # type: ignore[attr-defined]
-        return Embedder().embed([cv2.imdecode(np.frombuffer(encoded[row], np.uint8), 1) for row in rows])
-
-    matrix = distances(
-        embed(queries, [query for query, _ in pairs]),  # type: ignore[arg-type]
-        embed(gallery, [other for _, other in pairs]),  # type: ignore[arg-type]
-    )
-    assert (matrix.argmin(axis=1) == np.arange(len(pairs))).mean() > 0.5
+    asked = embedder.embed(list(queries.subset([query for query, _ in pairs]).crops()))
+    found = embedder.embed(list(gallery.subset([other for _, other in pairs]).crops()))
+    assert (distances(asked, found).argmin(axis=1) == np.arange(len(pairs))).mean() > 0.5
 
 
-def test_market1501_is_read_from_archives_and_folders_alike(shared: Path, tmp_path: Path) -> None:
-    folder = shared / "data" / "market1501"
-    train, query = read_market1501(folder, "train"), read_market1501(folder, "query")
-    assert (len(train), len(np.unique(train.identities))) == (12936, 751)
-    assert (len(query), len(read_market1501(folder, "gallery"))) == (3368, 15913)
-    kept_out = held_out(train.identities)
-    assert len(np.unique(train.identities[kept_out])) == 50
-    (tmp_path / "query").mkdir()
-    for name, data in list(zip(query.names, query.encoded, strict=True))[:20]:
-        (tmp_path / "query" / name).write_bytes(data)
-    (tmp_path / "query" / "Thumbs.db").write_bytes(b"not an image")
-    few = read_market1501(tmp_path, "query")
-    assert few.names == query.names[:20]
-    np.testing.assert_array_equal(few.cameras, query.cameras[:20])
+def assert_close(first: Features, second: Features, atol: float) -> None:
+    for name in ("global_", "local", "saliency", "mass"):
+        np.testing.assert_allclose(getattr(first, name), getattr(second, name), atol=atol, err_msg=name)
 
 
-def test_a_folder_of_another_layout_and_a_broken_picture_are_named(tmp_path: Path) -> None:
-    with pytest.raises(DatasetError, match=r"no query/ and no query\.tar"):
-        read_market1501(tmp_path, "query")
-    (tmp_path / "query").mkdir()
-    with pytest.raises(DatasetError, match="no image of the query part"):
-        read_market1501(tmp_path, "query")
-    (tmp_path / "query" / "0001_c1s1_000001_00.jpg").write_bytes(b"no jpeg")
-    with pytest.raises(DatasetError, match=r"0001_c1s1_000001_00\.jpg: this image does not decode"):
-        read_market1501(tmp_path, "query").decode(8, 4)
+def test_weights_and_their_exports_are_one_model_and_int8_is_another(
+    pictures: list[ImageArray], embedder: Embedder, tmp_path: Path
+) -> None:
+    """Vectors of one `model_id` are interchangeable within 1e-3, whatever made them."""
+    network, digest = load_weights(DEFAULT_WEIGHTS)
+    paths = []
+    for format_, file in (("onnx", "gasm.onnx"), ("openvino", "gasm.xml")):
+        folder = tmp_path / format_
+        folder.mkdir()
+        write_export(network, folder, format_, weights_sha256=digest)  # type: ignore[arg-type]
+        paths += [folder, folder / file]
+    expected = Embedder(device="cpu", threads=1, engine="torch")
+    features = expected.embed(pictures)
+    for other in (embedder, *(Embedder(path, threads=1) for path in paths)):
+        assert other.model_id == expected.model_id
+        assert_close(other.embed(pictures), features, 1e-3)
+        assert other.empty().local.shape == (0, *features.local.shape[1:])
+    described = json.loads((tmp_path / "onnx" / SIDECAR).read_text())
+    (tmp_path / "onnx" / SIDECAR).write_text(json.dumps({**described, "precision": "int8"}))
+    marked = Embedder(tmp_path / "onnx", threads=1).model_id
+    assert marked == f"{expected.model_id} int8 {described['files']['gasm.onnx'][:8]}"
+    approximate = Embedder(device="cpu", threads=1, precision="bf16")
+    assert approximate.model_id == f"{expected.model_id} bf16"
+    assert (approximate.embed(pictures).global_ * features.global_).sum(axis=1).min() > 0.995
+
+
+def test_an_export_keeps_to_the_cpu_and_to_one_shape(pictures: list[ImageArray], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    write_export(Gasm(SMALL).eval(), tmp_path, "onnx", weights_sha256="0" * 64)
+    with pytest.raises(WeightsError, match="exported networks run on the CPU"):
+        Embedder(tmp_path, "cuda")
+    exported = Embedder(tmp_path, threads=1)
+    whole = np.zeros((80, 40, 3), np.uint8)
+    assert_close(exported.embed([whole], shape="own"), exported.embed([whole]), 0)
+    with pytest.raises(WeightsError, match=r"one shape only.*name the \.safetensors weights"):
+        exported.embed([whole, whole[:40]], shape="own")
+
+
+def test_a_calibration_travels_with_weights_and_exports(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = Gasm(SMALL).eval()
+    calibration = Calibration(intercepts=(1.0, 2.0, 3.0), slopes=(4.0, 5.0, 6.0))
+    save_weights(network, tmp_path / "w.safetensors", calibration)
+    assert Embedder(tmp_path / "w.safetensors", "cpu", threads=1).calibration == calibration
+    text = json.dumps(calibration.as_dict())
+    write_export(network, tmp_path, "onnx", weights_sha256="0" * 64, calibration=text)
+    assert Embedder(tmp_path, threads=1).calibration == calibration
+
+
+@given(st.integers(1, 2000), st.integers(1, 2000), st.sampled_from([(256, 128), (384, 128), (64, 32), (128, 64)]))
+def test_own_heights_keep_the_aspect_as_far_as_they_may(height: int, width: int, size: tuple[int, int]) -> None:
+    found = own_height(np.broadcast_to(np.uint8(0), (height, width, 3)), size)
+    wanted = height / width * size[1]
+    assert found % SHAPE_STEP == 0
+    assert size[0] / 4 <= found <= size[0]
+    if max(size[0] / 4, SHAPE_STEP) <= wanted <= size[0]:
+        assert abs(found - wanted) <= SHAPE_STEP / 2 + 1e-6
+
+
+@given(st.integers(0, 5), st.sampled_from(METHODS))
+def test_padded_cells_count_for_nothing(extra: int, method: Method) -> None:
+    """Where gating compares a weight with the uniform one, more cells mean a lower bar: only there may it differ."""
+    query, gallery = random_features(4, cells=3), random_features(5, cells=5, seed=1)
+    padded = pad_cells(query, 3 + extra), pad_cells(gallery, 5 + extra)
+    assert padded[0].cells == 3 + extra
+    exact = distances(query, gallery, method)
+    assert np.abs(distances(padded[0], gallery, method) - exact).max() < 1e-5
+    if method != "gated":
+        assert np.abs(distances(query, padded[1], method) - exact).max() < 1e-5
+        assert np.abs(distances(*padded, method) - exact).max() < 1e-5
+
+
+def test_own_shapes_have_cells_in_proportion_and_keep_their_order(
+    pictures: list[ImageArray], embedder: Embedder
+) -> None:
+    mixed = [crop[: len(crop) * part // 4] for crop, part in zip(pictures, [4, 2, 1, 3] * 6, strict=True)]
+    found = embedder.embed(mixed, shape="own")
+    columns = embedder.config.cells[1]  # type: ignore[index]
+    for row, crop in enumerate(mixed):
+        alone = embedder.embed([crop], shape="own")
+        assert_close(found[row : row + 1], alone, 1e-5)
+        used = columns * round(12 * own_height(crop, embedder.config.size) / embedder.config.size[0])
+        assert (alone.saliency[0, :used] > 0).all()
+        assert not alone.saliency[0, used:].any()
+    whole = [crop for crop in pictures if own_height(crop, embedder.config.size) == embedder.config.size[0]]
+    assert len(whole) > 12
+    assert_close(embedder.embed(whole, shape="own"), embedder.embed(whole), 1e-6)
+    assert len(embedder.embed([], shape="own")) == 0
+
+
+def test_half_bodies_find_whole_ones_at_their_own_shape(shared: Path, embedder: Embedder) -> None:
+    """Upper halves of 150 queries against 450 whole crops, beside the same stretched to the whole input."""
+    queries, gallery = market(shared, "query"), market(shared, "gallery")
+    people = np.unique(queries.identities)[::5][:150]
+    asked = queries.subset([int(np.flatnonzero(queries.identities == person)[0]) for person in people])
+    apart = np.random.default_rng(0).permutation(np.flatnonzero(np.isin(gallery.identities, people)))
+    chosen = gallery.subset(np.concatenate([apart[gallery.identities[apart] == person][:3] for person in people]))
+    whole = embedder.embed(list(chosen.crops()))
+    halves = [crop[: len(crop) // 2] for crop in asked.crops()]
+
+    def precision(features: Features) -> float:
+        matrix = distances(features, whole)
+        labels = (asked.identities, asked.cameras, chosen.identities, chosen.cameras)
+        return score(matrix, *labels).m_ap
+
+    own = embedder.embed(halves, shape="own")
+    assert_close(own, embedder.embed(halves, shape="own"), 1e-6)
+    # Half of the cells, and matching takes them without the cells that fill up the set.
+    bare = Features(own.global_, own.local[:, :24], own.saliency[:, :24], own.mass)
+    np.testing.assert_allclose(distances(bare, whole), distances(own, whole), atol=1e-5)
+    chance = precision(own[np.random.default_rng(1).permutation(len(own))])
+    figures = precision(own), precision(embedder.embed(halves)), chance
+    print(f"mAP of upper halves: own shape {figures[0]:.1f}, stretched {figures[1]:.1f}, shuffled {figures[2]:.1f}")
+    assert figures[0] > 3 * figures[2]

@@ -1,17 +1,35 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 
-from reid_model.features import Features
-from reid_model.matching import METHODS, Method, chunked, distances, pair_distances, reference
+from reid_model.features import Features, FloatArray
+from reid_model.matching import METHODS, Method, distances, distances_of, dsr, maxsim, pair_distances, reference
+from reid_model.matching.maxima import greatest
+from reid_model.matching.methods import RIDGE, Precision
 from tests.reid_model.builders import random_features, unit
 
 TOLERANCE = 2e-6
+BF16_TOLERANCE = 2**-7
+
+
+@contextmanager
+def small_blocks(scores: int, crops: int, few: int = 0) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(maxsim, "BLOCK", scores)
+        patch.setattr(maxsim, "QUERIES", crops)
+        patch.setattr(maxsim, "FEW", few)
+        patch.setattr(dsr, "BLOCK", scores)
+        patch.setattr(dsr, "PAIR_BLOCK", scores)
+        yield
 
 
 @given(
@@ -19,22 +37,84 @@ TOLERANCE = 2e-6
     queries=st.integers(0, 5),
     gallery=st.integers(0, 7),
     cells=st.tuples(st.integers(1, 9), st.integers(1, 9)),
-    block=st.sampled_from([1, 50, 1 << 20]),
+    block=st.tuples(st.sampled_from([1, 150, 1 << 20]), st.sampled_from([1, 3, 64]), st.sampled_from([0, 8])),
     seed=st.integers(0, 1000),
 )
 def test_blocked_form_equals_the_definition(
-    method: Method, queries: int, gallery: int, cells: tuple[int, int], block: int, seed: int
+    method: Method, queries: int, gallery: int, cells: tuple[int, int], block: tuple[int, int, int], seed: int
 ) -> None:
     x, y = random_features(queries, cells[0], seed), random_features(gallery, cells[1], seed + 1)
-    before = chunked.BLOCK, chunked.QUERY_CELLS
-    chunked.BLOCK, chunked.QUERY_CELLS = block, min(block, 512)
-    try:
+    with small_blocks(*block):
         fast = distances(x, y, method)
-    finally:
-        chunked.BLOCK, chunked.QUERY_CELLS = before
     np.testing.assert_allclose(fast, reference.distances(x, y, method), atol=TOLERANCE)
     assert fast.dtype == np.float32
     assert fast.shape == (queries, gallery)
+
+
+@given(
+    methods=st.lists(st.sampled_from(METHODS), max_size=6),
+    precision=st.sampled_from(["fp32", "bf16"]),
+    cells=st.tuples(st.integers(1, 9), st.integers(1, 9)),
+    seed=st.integers(0, 1000),
+)
+def test_methods_together_equal_each_alone(
+    methods: list[Method], precision: Precision, cells: tuple[int, int], seed: int
+) -> None:
+    x, y = random_features(5, cells[0], seed), random_features(7, cells[1], seed + 1)
+    with small_blocks(200, 3):
+        together = distances_of(x, y, methods, precision=precision)
+    assert set(together) == set(methods)
+    for method, distance in together.items():
+        limit = TOLERANCE
+        if precision == "bf16":
+            limit = BF16_TOLERANCE if method == "local" else BF16_TOLERANCE / 2
+        np.testing.assert_allclose(distance, reference.distances(x, y, method), atol=limit)
+
+
+def test_bf16_is_near_at_the_default_shape() -> None:
+    x, y = random_features(70, 48, 1, local=128), random_features(90, 48, 2, local=128)
+    near = x.local[:, ::-1] + y.local[:70] * 0.3  # cosines up to 1, where the steps of bf16 are widest
+    y.local[:70] = near / np.linalg.norm(near, axis=2, keepdims=True)
+    exact, fast = distances_of(x, y), distances_of(x, y, precision="bf16")
+    for method in METHODS:
+        difference = fast[method] - exact[method]
+        assert np.abs(difference).max() < 1e-3
+        assert np.sqrt(np.square(difference).mean()) < 2e-4
+    assert (fast["gasm"] != exact["gasm"]).any()  # it is bf16 that was measured
+
+
+@given(
+    values=npst.arrays(
+        np.float32, npst.array_shapes(min_dims=3, max_dims=3, max_side=5), elements=st.floats(-2, 2, width=16)
+    ),
+    dim=st.integers(0, 2),
+)
+def test_greatest_in_half_precision_at_any_sign(values: FloatArray, dim: int) -> None:
+    scores = torch.from_numpy(values).bfloat16()
+    assert torch.equal(greatest(scores, dim).float() + 0, scores.float().amax(dim) + 0)
+
+
+def test_progress_reaches_the_number_of_queries() -> None:
+    seen: list[tuple[int, int]] = []
+    with small_blocks(200, 2):
+        distances_of(random_features(5), random_features(3), progress=lambda done, of: seen.append((done, of)))
+    assert seen == [(2, 5), (4, 5), (5, 5)]
+    seen.clear()
+    with small_blocks(2 * 8 * 8, 2):
+        distances_of(
+            random_features(5), random_features(3), ("dsr",), progress=lambda done, of: seen.append((done, of))
+        )
+    assert seen == [(2, 3), (3, 3)]
+
+
+def test_reconstruction_error_is_0_for_what_the_gallery_has_and_1_for_what_it_has_not() -> None:
+    basis = np.eye(8, dtype=np.float32)
+    x = random_features(1, 2, local=8)
+    x.local[0] = basis[:2]
+    same, other = random_features(1, 3, local=8), random_features(1, 3, local=8)
+    same.local[0], other.local[0] = basis[:3], basis[3:6]
+    assert dsr.residuals(x, same)[0, 0] == pytest.approx((RIDGE / (1 + RIDGE)) ** 2, abs=1e-6)
+    assert dsr.residuals(x, other)[0, 0] == pytest.approx(1, abs=1e-6)
 
 
 @given(method=st.sampled_from(METHODS), pairs=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 4)), max_size=12))
@@ -51,7 +131,8 @@ def test_distance_to_itself_is_zero_and_the_smallest(method: Method, seed: int) 
     x = random_features(5, seed=seed)
     matrix = distances(x, x, method)
     if method != "gated":  # a gated query cell may have lost its own counterpart
-        np.testing.assert_allclose(np.diag(matrix), 0, atol=TOLERANCE)
+        # A cell that reconstructs itself alone has weight 1, so that the ridge costs at most λ.
+        np.testing.assert_allclose(np.diag(matrix), 0, atol=RIDGE / 2 if method == "dsr" else TOLERANCE)
     assert (matrix >= -TOLERANCE).all()
     assert (matrix <= 2 + TOLERANCE).all()
 
@@ -102,3 +183,5 @@ def test_unknown_method_and_foreign_features_are_refused() -> None:
         distances(x, x, "euclid")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="features of one model"):
         distances(x, random_features(2, pooled=12))
+    with pytest.raises(ValueError, match="expected one of fp32, bf16"):
+        distances_of(x, x, precision="fp64")  # type: ignore[arg-type]

@@ -1,20 +1,36 @@
 from __future__ import annotations
 
+import csv
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 from hypothesis import given
 from hypothesis import strategies as st
+from safetensors.torch import save_file
 
-from reid_model.checkpoint import load_weights
+from reid_model.backbones import BackboneName, build_backbone
+from reid_model.backbones.pretrained import load_backbone, torchreid_name, torchvision_name
+from reid_model.checkpoint import WeightsError, load_weights
 from reid_model.matching import reference
-from reid_model.network import GasmConfig
+from reid_model.network import Gasm, GasmConfig
 from reid_model.training.augment import AugmentConfig, Augmenter
-from reid_model.training.loop import TrainConfig, Trainer, TrainingData
-from reid_model.training.losses import batch_hard_triplet, distillation, frobenius, spatial_distance
+from reid_model.training.config import LossConfig, OptimiserConfig, TrainConfig
+from reid_model.training.initialise import start_from
+from reid_model.training.log import COLUMNS
+from reid_model.training.loop import LOG, WEIGHTS, Position, Trainer, TrainingData, learning_rate
+from reid_model.training.losses import (
+    batch_hard_triplet,
+    cell_distillation,
+    correlation,
+    distillation,
+    frobenius,
+    spatial_distance,
+)
 from reid_model.training.sampler import identity_batches
 from reid_model.training.targets import SWAP, Targets, pool_masks, render_joints
 from reid_model.training.teachers import BodyTeacher
@@ -156,37 +172,240 @@ def test_batches_hold_so_many_images_of_so_many_people(people: int, images: int,
         assert (counts == images).all()
 
 
-def test_training_learns_and_writes_weights_that_load(tmp_path: Path) -> None:
-    """Eight people, each of one colour: the losses must fall, and the file must give the same network back."""
+def coloured_people(people: int = 8, images: int = 4) -> TrainingData:
+    """People of one colour each, with a teacher that knows them apart."""
     random = np.random.default_rng(0)
-    colours = random.integers(0, 255, (8, 1, 1, 1, 3))
-    images = (np.repeat(colours, 4, axis=1) + random.integers(-20, 20, (8, 4, *STORED, 3))).clip(0, 255)
-    masks, joints = np.zeros((32, 96, 32), bool), np.zeros((32, 13, 3), np.float32)
+    count = people * images
+    colours = random.integers(0, 255, (people, 1, 1, 1, 3))
+    crops = (np.repeat(colours, images, axis=1) + random.integers(-20, 20, (people, images, *STORED, 3))).clip(0, 255)
+    masks, joints = np.zeros((count, 96, 32), bool), np.zeros((count, 13, 3), np.float32)
     masks[:, 20:80, 8:24] = True
     joints[:, :, :2], joints[:, :, 2] = 0.5, 1
-    data = TrainingData(
-        images.reshape(32, *STORED, 3).astype(np.uint8),
-        np.repeat(np.arange(8), 4),
-        Targets(joints, masks, np.ones(32, bool)),
-        random_features(8, seed=1, pooled=16).global_.repeat(4, axis=0),
+    return TrainingData(
+        crops.reshape(count, *STORED, 3).astype(np.uint8),
+        np.repeat(np.arange(people), images),
+        Targets(joints, masks, np.ones(count, bool)),
+        random_features(people, seed=1, pooled=16).global_.repeat(images, axis=0),
+        random.normal(size=(people, 16, 8, 4)).repeat(images, axis=0).astype(np.float16),
     )
-    network = GasmConfig(backbone="osnet_x0_25", size=INPUT, cells=(4, 2))
-    config = dataclasses.replace(TrainConfig(), network=network, epochs=15, people=8)
-    trainer = Trainer(config, data)
-    lines: list[str] = []
-    trainer.run(tmp_path, lines.append)
-    rows = (tmp_path / "log.csv").read_text().splitlines()
-    first, last = (
-        dict(zip(rows[0].split(","), map(float, row.split(",")), strict=True)) for row in (rows[1], rows[-1])
+
+
+def small_recipe(**changes: object) -> TrainConfig:
+    recipe = TrainConfig(
+        network=GasmConfig(backbone="osnet_x0_25", size=INPUT, cells=(4, 2), local_dim=16),
+        losses=LossConfig(distil=4, relation=1, cells=4),
+        people=4,
+        epochs=2,
+        stored=STORED,
     )
-    assert len(rows) == 16 == len(lines) + 1
-    for name in ("identity", "distil", "mask", "pose"):
-        assert last[name] < first[name]
-    loaded, _ = load_weights(tmp_path / "last.safetensors")
+    return dataclasses.replace(recipe, **changes)  # type: ignore[arg-type]
+
+
+def logged(folder: Path) -> list[dict[str, str]]:
+    with (folder / LOG).open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_training_learns_and_writes_weights_that_load(tmp_path: Path) -> None:
+    trainer = Trainer(small_recipe(people=8, epochs=15), coloured_people())
+    positions: list[Position] = []
+    assert trainer.run(tmp_path, report=positions.append)
+    rows = logged(tmp_path)
+    assert len(rows) == 15 == len(positions)
+    for name in ("identity", "distil", "mask", "pose", "cells"):
+        assert float(rows[-1][name]) < float(rows[0][name])
+    loaded, _ = load_weights(tmp_path / WEIGHTS)
     with torch.inference_mode():
         crops = torch.rand(2, 3, *INPUT)
         for ours, theirs in zip(trainer.network.eval()(crops), loaded(crops), strict=True):
             torch.testing.assert_close(ours, theirs, atol=2e-2, rtol=0)
+
+
+@pytest.mark.parametrize("at", [1, 2, 3])  # within an epoch, at its end, within the next
+def test_an_interrupted_run_resumes_to_the_same_loss_curve(tmp_path: Path, at: int) -> None:
+    data, recipe = coloured_people(), small_recipe()
+    Trainer(recipe, data).run(tmp_path / "whole")
+    stops = iter(range(1, 100))
+    interrupted = Trainer(recipe, data).run(tmp_path / "parts", stopped=lambda: next(stops) == at)
+    assert not interrupted
+    assert len(logged(tmp_path / "parts")) == at
+    assert Trainer(recipe, data).run(tmp_path / "parts", resume=True)
+    whole, parts = logged(tmp_path / "whole"), logged(tmp_path / "parts")
+    assert len(whole) == 4
+    for one, other in zip(whole, parts, strict=True):
+        assert (one["epoch"], one["batch"], one["learning_rate"]) == (
+            other["epoch"],
+            other["batch"],
+            other["learning_rate"],
+        )
+        for name in set(one) - set(COLUMNS):
+            assert float(one[name]) == pytest.approx(float(other[name]), rel=1e-3, abs=1e-4)
+
+
+def test_steps_that_a_checkpoint_had_not_seen_are_dropped_from_the_log(tmp_path: Path) -> None:
+    """Killed between two checkpoints, a run has logged steps that will be taken again."""
+    recipe, data = small_recipe(checkpoint_seconds=1e9), coloured_people()
+    stops = iter(range(1, 100))
+    Trainer(recipe, data).run(tmp_path, stopped=lambda: next(stops) == 1)
+    with (tmp_path / LOG).open("a") as file:
+        file.write("1,2,9.9,1e-3" + ",7.0" * 8 + "\n1,3,9.")
+    Trainer(recipe, data).run(tmp_path, resume=True)
+    rows = logged(tmp_path)
+    assert [(row["epoch"], row["batch"]) for row in rows] == [("1", "1"), ("1", "2"), ("2", "1"), ("2", "2")]
+    assert all(float(row["identity"]) != 7 for row in rows)
+
+
+def test_a_checkpoint_of_another_recipe_is_refused_and_none_is_one_line(tmp_path: Path) -> None:
+    data = coloured_people()
+    with pytest.raises(WeightsError, match="no checkpoint to resume from"):
+        Trainer(small_recipe(), data).run(tmp_path, resume=True)
+    Trainer(small_recipe(epochs=1), data).run(tmp_path)
+    with pytest.raises(WeightsError, match=r"losses.margin was 0.3, is 0.5"):
+        Trainer(small_recipe(losses=LossConfig(margin=0.5, distil=4, relation=1, cells=4)), data).run(
+            tmp_path, resume=True
+        )
+    whole = (tmp_path / "checkpoint.safetensors").read_bytes()
+    (tmp_path / "checkpoint.safetensors").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(WeightsError, match="damaged checkpoint"):
+        Trainer(small_recipe(), data).run(tmp_path, resume=True)
+
+
+def test_a_run_may_start_from_weights_of_another_input_size_but_not_of_another_network(tmp_path: Path) -> None:
+    data = coloured_people()
+    Trainer(small_recipe(epochs=1), data).run(tmp_path)
+    larger = Gasm(GasmConfig(backbone="osnet_x0_25", size=(256, 128), cells=(12, 4), local_dim=16))
+    start_from(larger, tmp_path / WEIGHTS, None)
+    expected = load_weights(tmp_path / WEIGHTS)[0].state_dict()
+    for name, value in larger.state_dict().items():
+        assert torch.equal(value, expected[name])
+    for other in (GasmConfig(backbone="osnet_x1_0", local_dim=16), GasmConfig(backbone="osnet_x0_25", local_dim=32)):
+        with pytest.raises(WeightsError, match="but the recipe's network has"):
+            start_from(Gasm(other), tmp_path / WEIGHTS, None)
+
+
+@pytest.mark.parametrize("name", ["osnet_x1_0", "osnet_x0_25", "resnet50"])
+def test_imagenet_weights_reach_every_layer(tmp_path: Path, name: BackboneName) -> None:
+    source, target = build_backbone(name)[0], build_backbone(name)[0]
+    rename = torchvision_name if name == "resnet50" else torchreid_name
+    named = {rename(key): value.clone() for key, value in source.state_dict().items()}
+    assert len(named) == len(source.state_dict()), "two tensors under one name"
+    save_file(named, tmp_path / "imagenet.safetensors")
+    load_backbone(target, name, tmp_path / "imagenet.safetensors")
+    for key, value in target.state_dict().items():
+        assert torch.equal(value, source.state_dict()[key])
+    other: BackboneName = "osnet_x1_0" if name == "resnet50" else "resnet50"
+    with pytest.raises(ValueError, match="weights of another network"):
+        load_backbone(build_backbone(other)[0], other, tmp_path / "imagenet.safetensors")
+    torch.save(named, tmp_path / "imagenet.pth")
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        load_backbone(target, name, tmp_path / "imagenet.pth")
+
+
+def test_names_of_published_weights_are_known(shared: Path) -> None:
+    """A real torchreid file has every name that ours is translated to, but for the wider last convolution."""
+    published = torch.load(shared / "models" / "peers" / "osnet_x0_25_market1501.pth", weights_only=True)
+    published = {key.removeprefix("module."): value for key, value in published.get("state_dict", published).items()}
+    for key, value in build_backbone("osnet_x0_25")[0].state_dict().items():
+        if not key.startswith("12.") and not key.endswith("num_batches_tracked"):
+            assert published[torchreid_name(key)].shape == value.shape
+
+
+@pytest.mark.parametrize("fusion", ["none", "mask", "pose", "mean", "product"])
+def test_each_row_of_the_papers_table_can_be_trained(fusion: Any) -> None:
+    losses = LossConfig(mask=0.05 * (fusion != "pose"), pose=0.1 * (fusion != "mask"), spatial=0)
+    network = GasmConfig(backbone="osnet_x0_25", size=INPUT, cells=(4, 2), fusion=fusion)
+    trainer = Trainer(small_recipe(network=network, losses=losses), coloured_people())
+    values = trainer.step(np.arange(16), 0, 0.5)
+    assert {"identity", "triplet"} <= set(values)
+    assert all(np.isfinite(value) for value in values.values())
+    trainer.network.eval()
+    with torch.inference_mode():
+        maps = trainer.network.maps(torch.rand(2, 3, *INPUT))
+    if fusion == "none":
+        torch.testing.assert_close(maps.saliency, torch.full_like(maps.saliency, 1 / 8))
+        assert (maps.mass == 1).all()
+
+
+def gradient(trainer: Trainer, losses: LossConfig, of: str) -> float:
+    batch, labels = trainer.batch(np.arange(16), 0)
+    maps = trainer.network.train().maps(
+        batch.images, saliency_gradient=losses.saliency_gradient, guided_gradient=losses.guided_gradient
+    )
+    torch.stack(list(trainer.objective(maps, batch, labels, 0).values())).sum().backward()
+    parameters = dict(trainer.network.named_parameters())
+    return sum(
+        float(p.grad.abs().sum()) for name, p in parameters.items() if name.startswith(of) and p.grad is not None
+    )
+
+
+def test_gradients_stop_where_the_recipe_says() -> None:
+    data, identity, guided = coloured_people(), LossConfig(mask=0, pose=0), LossConfig(identity=0, triplet=0, spatial=0)
+    for allowed in (False, True):
+        losses = dataclasses.replace(identity, saliency_gradient=allowed)
+        reached = gradient(Trainer(small_recipe(losses=losses), data), losses, "mask_layer")
+        assert (reached > 0) == allowed, "identity losses and the saliency"
+        losses = dataclasses.replace(guided, guided_gradient=allowed)
+        reached = gradient(Trainer(small_recipe(losses=losses), data), losses, "backbone")
+        assert (reached > 0) == allowed, "guided losses and the backbone"
+
+
+def test_the_papers_schedule_and_ours() -> None:
+    steps = OptimiserConfig(learning_rate=1e-4, schedule="steps", warm_up=0)
+    rates = [learning_rate(steps, epoch / 120, 120) for epoch in (0, 39, 40, 89, 90, 119)]
+    assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 1e-5, 1e-6, 1e-6])
+    cosine = OptimiserConfig(learning_rate=1.0, warm_up=0.1)
+    assert learning_rate(cosine, 0.05, 1) == pytest.approx(0.5)
+    assert learning_rate(cosine, 0.1, 1) == pytest.approx(1)
+    assert learning_rate(cosine, 1, 1) == pytest.approx(0)
+
+
+def test_only_visible_cells_learn_from_the_teacher() -> None:
+    random = torch.Generator().manual_seed(0)
+    teacher = torch.randn(2, 6, 4, 2, generator=random)
+    local = F.normalize(teacher.flatten(2).transpose(1, 2), dim=2)
+    visible = torch.ones(2, 8, 4)
+    assert cell_distillation(local, teacher, visible, (4, 2)).item() == pytest.approx(0, abs=1e-6)
+    spoilt = local.clone()
+    spoilt[:, :2] *= -1
+    assert cell_distillation(spoilt, teacher, visible, (4, 2)).item() == pytest.approx(2 * 2 / 8, abs=1e-5)
+    visible[:, :2] = 0
+    assert cell_distillation(spoilt, teacher, visible, (4, 2)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_correlation_ignores_scale_and_an_anchors_own_distance() -> None:
+    anchors = torch.tensor([0, 2])
+    teacher = torch.rand(2, 5)
+    distance = teacher * 3 + 1
+    distance[torch.arange(2), anchors] = 99
+    assert correlation(distance, teacher, anchors).item() == pytest.approx(0, abs=1e-5)
+    assert correlation(-teacher, teacher, anchors).item() == pytest.approx(2, abs=1e-5)
+
+
+def test_patches_are_other_scenery_and_cover_mask_and_joints() -> None:
+    count = 16
+    images = torch.arange(count, dtype=torch.uint8)[:, None, None, None].expand(count, *STORED, 3) * 10 + 5
+    masks, joints = torch.ones(count, 96, 32, dtype=torch.bool), torch.full((count, 13, 3), 0.5)
+    config = AugmentConfig(zoom=0, shift=0, colour=0, person=0, patch=1)
+    batch = Augmenter(config, STORED, STORED, seed=3)(images, masks, joints, torch.arange(count))
+    changed = (batch.images[:, 0] - images[:, 0, 0, 0, None, None] / 255).abs() > 1e-3
+    torch.testing.assert_close(changed, batch.masks < 0.5)
+    share = changed.float().mean(dim=(1, 2))
+    assert (share > 0).all()
+    assert (share <= 0.66).all()
+    assert ((batch.joints[:, 0, 2] == 0) == changed[:, STORED[0] // 2, STORED[1] // 2]).all()
+
+
+def test_a_step_has_the_same_pictures_whenever_it_is_taken() -> None:
+    images, masks, joints = marked_crops(8, 0)
+    augmenter = Augmenter(AugmentConfig(), STORED, INPUT, seed=1)
+
+    def pictures(step: int) -> torch.Tensor:
+        augmenter.start(step)
+        return augmenter(images, masks, joints, torch.arange(8)).images
+
+    first, second = pictures(5), pictures(6)
+    assert not torch.equal(first, second)
+    assert torch.equal(pictures(5), first)
 
 
 def test_the_body_teacher_finds_the_person_of_a_real_crop(shared: Path) -> None:

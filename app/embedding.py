@@ -1,0 +1,24 @@
+"""The embedder that a configuration asks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from app.config import EmbedderConfig
+from app.devices import choose_device
+from reid_model.embedder import Embedder
+from reid_model.export import is_export
+
+
+def load_embedder(config: EmbedderConfig) -> Embedder:
+    """An embedder with the weights, device and arithmetic of a configuration.
+
+    Raises:
+        InputError: If the device is not there.
+        reid_model.checkpoint.WeightsError: If the weights cannot be used.
+    """
+    weights = None if config.weights == "default" else Path(config.weights)
+    device = config.device
+    if weights is None or not is_export(weights):
+        device = choose_device(config.device, "embedder.device")
+    return Embedder(weights, device, config.batch, precision=config.precision)
