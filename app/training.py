@@ -17,7 +17,10 @@ from app.runtime import Interruption
 from app.settings import load_recipe
 from app.shared_data import shared_data
 from app.teaching import features_file, make_targets, teacher_features
+from reid_model.calibrating import calibrate
+from reid_model.checkpoint import load_weights, save_weights
 from reid_model.datasets import ReidImages, held_out, read_dataset
+from reid_model.fitting import FitError
 from reid_model.training.config import TrainConfig
 from reid_model.training.initialise import start_from
 from reid_model.training.loop import WEIGHTS, Position, Trainer, TrainingData
@@ -62,7 +65,20 @@ def train(
         line = _Reporter(config.epochs, progress)
         complete = trainer.run(output, resume=resume, report=line.update, stopped=lambda: interruption.requested)
     print(f"{output / WEIGHTS}: {'trained' if complete else 'interrupted; go on with --resume'}")
+    if complete and config.kept_out:
+        _calibrate(output / WEIGHTS, images, config.seed)
     return complete
+
+
+def _calibrate(weights: Path, images: ReidImages, seed: int) -> None:
+    """Stores with the weights what their distances mean, where enough people were kept out to know."""
+    try:
+        calibration = calibrate(weights, images, seed)
+    except FitError as error:
+        print(f"no probabilities: {error}", file=sys.stderr)
+        return
+    save_weights(load_weights(weights)[0], weights, calibration)
+    print(f"calibrated on {calibration.people} people kept out: expected calibration error {calibration.ece:.3f}")
 
 
 def training_data(images: ReidImages, config: TrainConfig, output: Path, progress: reports.Progress) -> TrainingData:

@@ -40,6 +40,10 @@ FORMS: dict[str, tuple[FloatArray, FloatArray]] = {
 """Which intercepts and which slopes of the three corners may differ: columns of free parameters."""
 
 
+class FitError(ValueError):
+    """Too few people or pairs to fit a calibration to."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairs:
     """Pairs of crops of different cameras, n of them.
@@ -152,7 +156,7 @@ def fit_pairs(pairs: Pairs, *, matching: Method = "gasm", crops: int = 0, seed: 
     same = pairs.same
     people = np.unique(pairs.query_identity[same])
     if len(people) < LEAST_PEOPLE or same.sum() < LEAST_SAME_PAIRS or same.all():
-        raise ValueError(
+        raise FitError(
             f"calibration: expected {LEAST_PEOPLE} people seen by two cameras and {LEAST_SAME_PAIRS} pairs of one "
             f"person, given {len(people)} people, {same.sum()} such pairs and {(~same).sum()} of two people"
         )
