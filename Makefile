@@ -36,7 +36,7 @@ lint: install
 
 bench: install
 	$(BIN)/python -m benchmarks.matching --json benchmarks/matching.json
-	$(BIN)/python -m benchmarks.reid --data $(MARKET) --every 6 --json benchmarks/reid.json \
+	$(BIN)/python -m benchmarks.reid --data $(MARKET) --json benchmarks/reid.json \
 		--peer $(PEERS)/person-reidentification-retail-0277/person-reidentification-retail-0277.xml \
 		--peer $(PEERS)/person-reidentification-retail-0287/person-reidentification-retail-0287.xml
 

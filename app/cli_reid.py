@@ -10,7 +10,7 @@ import typer
 
 Overrides = Annotated[list[str], typer.Option("--set", metavar="A.B=C", help="Change one setting; repeatable.")]
 DataSpec = Annotated[str, typer.Option("--data", metavar="KIND:DIR", help="A dataset, such as market1501:DIR.")]
-WeightsFile = Annotated[Path | None, typer.Option("--weights", help="GASM weights; the shipped ones when left out.")]
+WeightsFile = Annotated[Path | None, typer.Option("--weights", help="GASM weights: a path, default or small.")]
 INTERRUPTED = 130
 
 JsonFile = Annotated[Path | None, typer.Option("--json", help="Write a machine-readable result.")]

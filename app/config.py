@@ -111,7 +111,7 @@ class EmbedderConfig(Section):
 
     weights: str = Field(
         default="default",
-        description="default (the shipped weights), the path of a .safetensors file, or an exported network.",
+        description="default or small (shipped weights), the path of a .safetensors file, or an exported network.",
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     batch: int = Field(default=32, description="Most crops embedded in one forward pass.", ge=1, le=1024)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from app.config import EmbedderConfig
 from app.devices import choose_device
+from reid_model.checkpoint import find_weights
 from reid_model.embedder import Embedder
 from reid_model.export import is_export
 
@@ -17,8 +16,8 @@ def load_embedder(config: EmbedderConfig) -> Embedder:
         InputError: If the device is not there.
         reid_model.checkpoint.WeightsError: If the weights cannot be used.
     """
-    weights = None if config.weights == "default" else Path(config.weights)
+    weights = find_weights(config.weights)
     device = config.device
-    if weights is None or not is_export(weights):
+    if not is_export(weights):
         device = choose_device(config.device, "embedder.device")
     return Embedder(weights, device, config.batch, precision=config.precision)

@@ -14,7 +14,7 @@ from app.errors import InputError
 from app.explanation import Side, Verdict, draw_crop, draw_match
 from app.files import check_target, write_bytes, write_json
 from reid_model.calibration import Calibration
-from reid_model.checkpoint import DEFAULT_WEIGHTS, load_calibration, load_weights
+from reid_model.checkpoint import find_weights, load_calibration, load_weights
 from reid_model.explain import CellMatches, look, match_cells
 from reid_model.features import Features
 from reid_model.matching import pair_distances
@@ -40,7 +40,8 @@ def explain(first: Path, second: Path | None, output: Path, weights: Path | None
     _check_output(output, json_file, sources)
     crops = [read_picture(path) for path in sources]
     torch.set_num_threads(1)  # a crop or two: threads would cost more than they give
-    network, _ = load_weights(weights or DEFAULT_WEIGHTS)
+    path = find_weights(weights)
+    network, _ = load_weights(path)
     maps, features = look(network, crops)
     sides = [Side(path.name, crop, seen) for path, crop, seen in zip(sources, crops, maps, strict=True)]
     if second is None:
@@ -48,7 +49,7 @@ def explain(first: Path, second: Path | None, output: Path, weights: Path | None
         result = _crop_result(sides[0])
     else:
         query, gallery = features[:1], features[1:]
-        verdict = compare(query, gallery, load_calibration(weights or DEFAULT_WEIGHTS))
+        verdict = compare(query, gallery, load_calibration(path))
         cells = match_cells(query, gallery)
         _write_picture(output, draw_match(sides[0], sides[1], cells, verdict))
         result = _match_result(sides, cells, verdict)

@@ -17,7 +17,7 @@ from app import __version__
 from app.errors import InputError
 from app.files import check_target, prepare_folder, write_json
 from app.shared_data import shared_data
-from reid_model.checkpoint import CALIBRATION_KEY, DEFAULT_WEIGHTS, HASH_MARK, load_weights
+from reid_model.checkpoint import CALIBRATION_KEY, HASH_MARK, find_weights, load_weights
 from reid_model.datasets import read_dataset
 from reid_model.embedder import Embedder, stack_crops
 from reid_model.export import SIDECAR, Sidecar, write_export
@@ -59,7 +59,7 @@ def export(
     check_target(json_file)
     _check_output(output)
     require(*PACKAGES[format_], *(("nncf",) if int8 else ()))
-    source = weights or DEFAULT_WEIGHTS
+    source = find_weights(weights)
     network, digest = load_weights(source)
     crops, compared, origin = _crops(data, int8=int8)
     kind = cast('Literal["onnx", "openvino"]', format_)

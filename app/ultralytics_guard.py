@@ -17,6 +17,8 @@ from types import ModuleType
 import cv2
 import torch
 
+from reid_model.telemetry import silence_telemetry
+
 
 def one_line(error: BaseException) -> str:
     """An error's message on one line of at most 160 characters."""
@@ -45,8 +47,7 @@ def quietly() -> Iterator[None]:
 @cache
 def load_ultralytics() -> ModuleType:
     """Import ultralytics with telemetry, automatic installs and its side effects on the rest of the program off."""
-    # openvino sends usage data on import unless its telemetry package is absent: this makes it so for this process.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
+    silence_telemetry()
     threads = cv2.getNumThreads()
     with (
         tempfile.TemporaryDirectory(prefix="crowdtrace-") as folder,

@@ -35,6 +35,7 @@ from reid_model.engines import EngineName, Precision, network_engine
 from reid_model.export.convert import require, to_onnx
 from reid_model.export.quantise import CROPS, quantise_openvino
 from reid_model.network import Gasm, GasmConfig
+from reid_model.openvino_core import openvino_core
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 Values = npt.NDArray[np.generic]
@@ -59,13 +60,12 @@ class Subject:
 def compile_for(model: Any, batch: int, precision: Precision, threads: int, *, profile: bool = False) -> Any:
     """An inference request for batches of a fixed size, the best case of every network."""
     require("openvino")
-    import openvino
 
     model = model.clone()
     shape = list(model.inputs[0].partial_shape)
     model.reshape([batch, *(dimension.get_length() for dimension in shape[1:])])
     properties = {"INFERENCE_PRECISION_HINT": precision, "INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1}
-    request = openvino.Core().compile_model(model, "CPU", {**properties, "PERF_COUNT": profile}).create_infer_request()
+    request = openvino_core().compile_model(model, "CPU", {**properties, "PERF_COUNT": profile}).create_infer_request()
     given = model.inputs[0]
     random = np.random.default_rng(0)
     values = random.integers(0, 256, given.shape).astype(given.element_type.to_dtype())
@@ -160,9 +160,8 @@ def measure(subjects: list[Subject], rounds: int, clock: Callable[[], float]) ->
 def gather(arguments: argparse.Namespace) -> list[Subject]:
     """Everything to be timed."""
     require("onnx", "openvino")
-    import openvino
 
-    core = openvino.Core()
+    core = openvino_core()
     subjects = [
         subject
         for peer in arguments.peer

@@ -15,7 +15,11 @@ from reid_model.calibration import Calibration
 from reid_model.network import Gasm, GasmConfig
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
-DEFAULT_WEIGHTS = WEIGHTS_FOLDER / "gasm_osnet_x0_25.safetensors"
+DEFAULT_WEIGHTS = WEIGHTS_FOLDER / "gasm_osnet_x1_0.safetensors"
+SMALL_WEIGHTS = WEIGHTS_FOLDER / "gasm_osnet_x0_25.safetensors"
+SHIPPED = {"default": DEFAULT_WEIGHTS, "small": SMALL_WEIGHTS}
+"""Names by which shipped weights may be given instead of a path."""
+
 MANIFEST = WEIGHTS_FOLDER / "manifest.json"
 """File names of the shipped weights and their SHA-256."""
 
@@ -29,6 +33,11 @@ PICKLES = (b"PK\x03\x04", b"\x80")
 
 class WeightsError(ValueError):
     """A weight file cannot be used; the message is one line that names the cause and the cure."""
+
+
+def find_weights(name: Path | str | None) -> Path:
+    """The path of weights given as such, or as `default` or `small`; None means the default."""
+    return DEFAULT_WEIGHTS if name is None else SHIPPED.get(str(name), Path(name))
 
 
 def save_weights(network: Gasm, path: Path, calibration: Calibration | None = None) -> None:

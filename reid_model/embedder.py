@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 
 from reid_model.calibration import Calibration
-from reid_model.checkpoint import DEFAULT_WEIGHTS, WeightsError, load_calibration, load_weights
+from reid_model.checkpoint import WeightsError, find_weights, load_calibration, load_weights
 from reid_model.engines import (
     Engine,
     EngineName,
@@ -109,8 +109,8 @@ class Embedder:
     so in `model_id`.
 
     Args:
-        weights: A .safetensors file; an exported network (its folder, its .xml or its .onnx); or None for the shipped
-            weights.
+        weights: A .safetensors file; an exported network (its folder, its .xml or its .onnx); `default` or `small`; or
+            None for the shipped default.
         device: `auto`, `cpu`, `cuda` or `cuda:N`; exported networks run on the CPU.
         batch: Most crops in one forward pass.
         threads: Processor threads, torch's in this process from now on included; None for half the cores. A detector
@@ -144,7 +144,7 @@ class Embedder:
         self._threads = threads or max(1, (os.cpu_count() or 1) // 2)
         self._own: Engine | None = None
         self.network: Gasm | None = None
-        path = weights or DEFAULT_WEIGHTS
+        path = find_weights(weights)
         if is_export(path):
             self._load_export(path, device, precision)
         else:

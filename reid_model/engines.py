@@ -14,6 +14,7 @@ from reid_model.export.convert import installed, require, to_onnx
 from reid_model.export.graph import INPUT, OUTPUTS
 from reid_model.features import FloatArray
 from reid_model.network import Gasm
+from reid_model.openvino_core import openvino_core
 
 ImageArray = npt.NDArray[np.uint8]
 Outputs = tuple[FloatArray, FloatArray, FloatArray, FloatArray]
@@ -102,9 +103,7 @@ class OpenVinoEngine:
 
     def __init__(self, model: Path | bytes, threads: int = 1, precision: Precision = "f32") -> None:
         require("openvino")
-        import openvino
-
-        self._core = openvino.Core()
+        self._core = openvino_core()
         self._model = (
             self._core.read_model(model, b"") if isinstance(model, bytes) else self._core.read_model(str(model))
         )
@@ -191,13 +190,14 @@ class OnnxEngine:
 
 
 def best_cpu_engine(precision: Precision = "f32") -> EngineName:
-    """The fastest engine installed for a network in memory, as measured with one thread.
+    """The engine for a network in memory: the best of those installed.
 
-    Milliseconds a crop in batches of changing size, torch, OpenVINO and ONNX Runtime: 6.4, 3.1 and 1.9 for osnet_x0_25
-    at 256×128; osnet_x1_0 4.0 and 3.1 at 128×64, 14.0 and 13.3 at 256×128 for the latter two. OpenVINO works out every
-    operation's shape again in each call, which weighs when batches are small; it alone has bf16, at half the time.
+    Milliseconds a crop in batches of changing size and one thread, torch, OpenVINO and ONNX Runtime: 6.4, 3.1 and 1.9
+    for osnet_x0_25 at 256×128; osnet_x1_0 4.0 and 3.1 at 128×64, 14.0 and 13.3 at 256×128 for the latter two. OpenVINO
+    works out every operation's shape again in each call, which weighs with small networks; it alone has bf16, at half
+    the time, and many batches at once are spread over the cores.
     """
-    preferred: tuple[EngineName, ...] = ("openvino",) if precision == "bf16" else ("onnxruntime", "openvino")
+    preferred: tuple[EngineName, ...] = ("openvino",) if precision == "bf16" else ("openvino", "onnxruntime")
     return next((name for name in preferred if installed("onnx", name)), "torch")
 
 

@@ -21,6 +21,7 @@ from reid_model.checkpoint import WeightsError
 from reid_model.export.convert import require
 from reid_model.features import FloatArray
 from reid_model.network import IMAGENET_MEAN, IMAGENET_STD
+from reid_model.openvino_core import openvino_core
 
 if TYPE_CHECKING:
     import openvino
@@ -142,9 +143,9 @@ def _compile(path: Path, threads: int) -> openvino.CompiledModel:
                 model = openvino.convert_model(network, example_input=torch.zeros(1, 3, *network.size))
             model.reshape([1, 3, *network.size])
         else:
-            model = openvino.Core().read_model(str(path))
+            model = openvino_core().read_model(str(path))
         settings = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": threads, "ENABLE_CPU_PINNING": False}
-        return openvino.Core().compile_model(model, "CPU", settings)
+        return openvino_core().compile_model(model, "CPU", settings)
     except RuntimeError:
         raise WeightsError(f"{path}: OpenVINO cannot read it; name the .xml of a network beside its .bin") from None
 

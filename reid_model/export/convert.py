@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import io
-import sys
 import warnings
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ import torch
 from reid_model.checkpoint import WeightsError
 from reid_model.export.graph import INPUT, OUTPUTS, ExportedGasm
 from reid_model.network import Gasm
+from reid_model.telemetry import silence_telemetry
 
 if TYPE_CHECKING:
     import onnx
@@ -25,11 +25,6 @@ SMALL = 32
 
 class ExportError(WeightsError):
     """A network cannot be exported; the message is one line that names the cause and the cure."""
-
-
-def silence_telemetry() -> None:
-    """Keeps openvino and nncf from sending usage data; to be called before either is imported."""
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 
 def installed(*packages: str) -> bool:

@@ -14,6 +14,7 @@ from reid_model.export.convert import halve, require, to_onnx
 from reid_model.export.graph import cell_grid
 from reid_model.export.quantise import ImageArray, quantise_onnx, quantise_openvino
 from reid_model.network import Gasm, GasmConfig
+from reid_model.openvino_core import openvino_core
 
 Format = Literal["onnx", "openvino"]
 ExportPrecision = Literal["fp16", "int8"]
@@ -147,7 +148,7 @@ def _write_network(network: Gasm, folder: Path, format_: Format, crops: ImageArr
 
     if crops is None:
         halve(model)
-    graph = openvino.Core().read_model(model.SerializeToString(), b"")
+    graph = openvino_core().read_model(model.SerializeToString(), b"")
     if crops is not None:
         graph = quantise_openvino(graph, crops)
     # What fits 16 bits is in 16 bits already; OpenVINO would round the constants that do not.

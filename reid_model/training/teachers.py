@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from reid_model.checkpoint import WeightsError
 from reid_model.datasets import ImageArray
+from reid_model.openvino_core import openvino_core
 from reid_model.training.targets import MASK_SIZE, Targets
 
 if TYPE_CHECKING:
@@ -32,13 +32,10 @@ def read_network(path: Path) -> tuple[openvino.Core, openvino.Model]:
     Raises:
         WeightsError: If openvino is not installed, or the file is missing or is no network.
     """
-    # openvino sends usage data when it is imported, unless its telemetry package is absent.
-    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
     try:
-        import openvino
+        core = openvino_core()
     except ImportError:
         raise WeightsError(f"{path}: openvino runs this network; install it: pip install 'crowdtrace[cpu]'") from None
-    core = openvino.Core()
     if not path.is_file():
         raise WeightsError(f"{path}: no such file; name a teacher network that openvino reads")
     try:

@@ -105,7 +105,10 @@ def test_an_exception_leaves_what_was_written(tmp_path: Path) -> None:
 
 def test_ctrl_c_leaves_a_video_that_plays(tmp_path: Path) -> None:
     script = (
-        "import sys, numpy as np, itertools; from fractions import Fraction; from app.video import VideoWriter\n"
+        "import signal, sys, numpy as np, itertools; from fractions import Fraction\n"
+        "from app.video import VideoWriter\n"
+        # A shell that starts tests in the background hands down that Ctrl-C is to be ignored.
+        "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "with VideoWriter(sys.argv[1], 320, 240, Fraction(25)) as writer:\n"
         "    for number in itertools.count():\n"
         "        writer.write(np.full((240, 320, 3), number % 256, np.uint8), number / 25)\n"

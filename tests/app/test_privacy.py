@@ -21,6 +21,22 @@ for command in (annotate + settings, search):
 """
 
 
+EMBED = """
+import numpy as np
+from reid_model.embedder import Embedder
+for engine in ("onnxruntime", "openvino"):
+    for _ in range(3):
+        Embedder(engine=engine).embed([np.full((80, 40, 3), 114, np.uint8)])
+"""
+
+
+def test_no_engine_reports_or_leaves_anything_at_home(tmp_path: Path) -> None:
+    done, connections = run_spied(EMBED, tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert connections == ""
+    assert list((tmp_path / "home").rglob("*")) == []
+
+
 def test_annotating_and_searching_open_no_connection_and_leave_the_home_alone(
     clip: Callable[[str, int], Path], detector_weights: Path, tmp_path: Path
 ) -> None:

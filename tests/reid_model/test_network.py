@@ -43,13 +43,14 @@ def test_papers_form_has_the_maps_own_cells_and_dimensions() -> None:
     assert mass.shape == (2,)
 
 
-@pytest.mark.parametrize("size", [(128, 64), (64, 64), (96, 128)])
-def test_outputs_are_features_whatever_the_crops_shape(size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("size", "cells"), [((128, 64), 8), ((64, 64), 4), ((96, 128), 12), ((32, 64), 2)])
+def test_outputs_are_features_whatever_the_crops_shape(size: tuple[int, int], cells: int) -> None:
+    """A crop of another shape has cells of the same size, in proportion."""
     with torch.inference_mode():
         global_, local, saliency, mass = small()(torch.rand(3, 3, *size))
-    assert local.shape == (3, 8, 128)
+    assert local.shape == (3, cells, 128)
     torch.testing.assert_close(global_.norm(dim=1), torch.ones(3))
-    torch.testing.assert_close(local.norm(dim=2), torch.ones(3, 8))
+    torch.testing.assert_close(local.norm(dim=2), torch.ones(3, cells))
     torch.testing.assert_close(saliency.sum(dim=1), torch.ones(3))
     assert (saliency >= 0).all()
     assert ((mass >= 0) & (mass <= 1)).all()
@@ -89,7 +90,7 @@ def test_background_inside_a_cell_does_not_dilute_it() -> None:
     features[:, 0, ::2], features[:, 1, 1::2] = 1, 1  # person on even rows, background on odd ones
     fused = torch.zeros(1, 8, 4)
     fused[:, ::2] = 1
-    local, _ = network._cells(features, fused)
+    local, _ = network._cells(features, fused, (4, 2))
     torch.testing.assert_close(local, torch.tensor([1.0, 0.0]).expand(1, 8, 2), atol=1e-3, rtol=0)
 
 
