@@ -142,4 +142,3 @@ class _Reporter:
         if position.batch == position.batches:
             losses = "  ".join(f"{key} {value:.3f}" for key, value in position.losses.items())
             print(f"epoch {name}  {losses}", flush=True)
-            sys.stdout.flush()

@@ -80,17 +80,11 @@ def kept_out_features(weights: Path, images: ReidImages, seed: int = 0) -> tuple
         reid_model.checkpoint.WeightsError: If the weights cannot be used.
         reid_model.datasets.DatasetError: If an image does not decode.
     """
-    rows = np.flatnonzero(held_out(images.identities))
-    kept = ReidImages(
-        [images.names[row] for row in rows],
-        [images.encoded[row] for row in rows],
-        images.identities[rows],
-        images.cameras[rows],
-    )
+    kept = images.subset(held_out(images.identities))
     pixels = kept.decode(*STORED)
     # In a random order, so that a batch holds many people who can cover each other.
-    count = round(COVERED_SHARE * len(rows))
-    chosen = np.random.default_rng(seed).permutation(len(rows))[:count]
+    count = round(COVERED_SHARE * len(kept))
+    chosen = np.random.default_rng(seed).permutation(len(kept))[:count]
     covered = cover(load_weights(weights)[0], pixels[chosen], kept.identities[chosen], seed)
     whole = [np.ascontiguousarray(image[..., ::-1]) for image in pixels]
     features = Embedder(weights).embed([*whole, *covered])

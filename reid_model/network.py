@@ -16,6 +16,9 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 EPS = 1e-6
 
+STRICT: dict[str, Any] = {"extra": "forbid"}
+"""Unknown keys are errors wherever settings are read by pydantic; nothing here depends on it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class GasmConfig:
@@ -34,7 +37,7 @@ class GasmConfig:
         last_stride: Stride of the last backbone stage, 1 or 2.
     """
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     backbone: BackboneName = "osnet_x1_0"
     size: tuple[int, int] = (256, 128)

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 
+from reid_model.network import STRICT
 from reid_model.training.targets import SWAP
 
 
@@ -41,7 +42,7 @@ class AugmentConfig:
         patch: Share of crops with a rectangle of another picture pasted over them.
     """
 
-    __pydantic_config__: ClassVar[dict[str, Any]] = {"extra": "forbid"}
+    __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
 
     zoom: float = 0.12
     shift: float = 0.07

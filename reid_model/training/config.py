@@ -6,11 +6,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from reid_model.network import GasmConfig
+from reid_model.network import STRICT, GasmConfig
 from reid_model.training.augment import AugmentConfig
-
-STRICT: dict[str, Any] = {"extra": "forbid"}
-"""Unknown keys are errors wherever a recipe is read by pydantic; nothing here depends on it."""
 
 
 def _at_least(least: float, **values: float) -> None:

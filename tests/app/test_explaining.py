@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from app.cli import main
 from app.drawing import ALIKE, UNLIKE, likeness_colour, panel_size
 from app.explanation import Side, Verdict, draw_crop, draw_match
 from reid_model.calibration import Calibration
@@ -26,19 +25,8 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["crowdtrace", "explain", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+def run(crowdtrace: Run) -> Run:
+    return partial(crowdtrace, "explain")
 
 
 @pytest.fixture(scope="module")

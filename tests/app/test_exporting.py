@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,7 +14,6 @@ import torch
 
 import app.exporting as exporting
 import reid_model.export.convert as convert
-from app.cli import main
 from reid_model.calibration import Calibration
 from reid_model.checkpoint import CALIBRATION_KEY, save_weights
 from reid_model.embedder import Embedder
@@ -26,18 +25,8 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["crowdtrace", "export", *(str(argument) for argument in arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-        return code, *capsys.readouterr()
-
-    return call
+def run(crowdtrace: Run) -> Run:
+    return partial(crowdtrace, "export")
 
 
 @pytest.fixture(scope="module")

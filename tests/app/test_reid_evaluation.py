@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 import tarfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from app import reid_evaluation
-from app.cli import main
 from reid_model.matching import METHODS
 
 PEOPLE = ("0001", "0003", "0004", "0006")
@@ -37,19 +36,8 @@ def market(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["crowdtrace", "evaluate", "reid", *map(str, arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
+def run(crowdtrace: Run) -> Run:
+    return partial(crowdtrace, "evaluate", "reid")
 
 
 def results(path: Path) -> dict[str, dict[str, float]]:

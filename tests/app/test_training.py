@@ -18,7 +18,6 @@ import numpy as np
 import pytest
 
 from app.body_opinions import BodyOpinion
-from app.cli import main
 from app.errors import InputError
 from app.settings import load_recipe
 from reid_model.checkpoint import load_calibration, load_weights
@@ -34,18 +33,8 @@ Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["crowdtrace", *(str(argument) for argument in arguments)])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-        return code, *capsys.readouterr()
-
-    return call
+def run(crowdtrace: Run) -> Run:
+    return crowdtrace
 
 
 @pytest.fixture(scope="module")
