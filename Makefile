@@ -22,9 +22,7 @@ $(STAMP): pyproject.toml
 	@touch $@
 
 demo: install
-	@echo "make demo is not there yet: it needs the simulated scenes, which are still being built." >&2
-	@echo "Until then: $(BIN)/python run.py annotate VIDEO --output out" >&2
-	@exit 2
+	$(BIN)/python run.py demo --output demo
 
 test: install
 	$(BIN)/python -m pytest

@@ -9,8 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app import __version__, cli_reid
-from app.config import parse_time
+from app import __version__, cli_reid, cli_simulation
 from app.errors import InputError
 
 app = typer.Typer(
@@ -23,7 +22,7 @@ app = typer.Typer(
 )
 evaluate = typer.Typer(help="Score against truth.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(evaluate, name="evaluate")
-for command in (cli_reid.teach, cli_reid.train, cli_reid.explain, cli_reid.export):
+for command in (cli_reid.teach, cli_reid.train, cli_reid.explain, cli_reid.export, cli_simulation.simulate):
     app.command()(command)
 evaluate.command("reid")(cli_reid.evaluate_reid)
 
@@ -43,6 +42,8 @@ class Ids(StrEnum):
 
 
 def _seconds(text: str | None, option: str) -> float | None:
+    from app.config import parse_time
+
     try:
         return None if text is None else parse_time(text)
     except ValueError as error:
@@ -142,6 +143,29 @@ def search(
         output=output,
     )
     reports.print_search(run(request, load_config(config_file, overrides)), json_file)
+
+
+@app.command()
+def demo(
+    output: Annotated[Path, typer.Option("--output", help="Folder for the results.")] = Path("demo"),
+    overrides: Overrides = [],  # noqa: B006
+    json_file: JsonFile = None,
+) -> None:
+    """See it work: three simulated cameras tracked, linked, scored against truth and searched; no network needed."""
+    from app import reports
+    from app.demo import demonstrate as run
+    from app.files import check_target
+    from app.settings import load_config
+
+    check_target(json_file)
+    config = load_config(None, ["detector.weights=bundled", *overrides])
+    with reports.Progress() as progress:
+        shown = run(output, config, progress.update)
+    if shown.annotation.interrupted:
+        raise typer.Exit(INTERRUPTED)
+    reports.print_demonstration(shown, output, json_file)
+    if not shown.passed:
+        raise typer.Exit(1)
 
 
 @evaluate.command("tracking")

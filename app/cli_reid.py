@@ -9,6 +9,9 @@ from typing import Annotated
 import typer
 
 Overrides = Annotated[list[str], typer.Option("--set", metavar="A.B=C", help="Change one setting; repeatable.")]
+DataSpecs = Annotated[
+    list[str], typer.Option("--data", metavar="KIND:DIR", help="A dataset, such as market1501:DIR; repeatable.")
+]
 DataSpec = Annotated[str, typer.Option("--data", metavar="KIND:DIR", help="A dataset, such as market1501:DIR.")]
 WeightsFile = Annotated[Path | None, typer.Option("--weights", help="GASM weights: a path, default or small.")]
 INTERRUPTED = 130
@@ -24,7 +27,7 @@ class ExportFormat(StrEnum):
 
 
 def teach(
-    data: DataSpec,
+    data: DataSpecs,
     output: Annotated[Path, typer.Option("--output", help="File for the targets (.npz).")],
     body: Annotated[Path | None, typer.Option(help="Body teacher: a BlazePose landmark network (.tflite).")] = None,
     pose: Annotated[
@@ -44,7 +47,7 @@ def teach(
 
 def train(
     config_file: Annotated[Path, typer.Option("--config", help="Training recipe (YAML): see configs/train.")],
-    data: DataSpec,
+    data: DataSpecs,
     output: Annotated[Path, typer.Option("--output", help="Folder for weights, checkpoints and log.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the last checkpoint in the output.")] = False,
     init: Annotated[Path | None, typer.Option(help="GASM weights to start from.")] = None,

@@ -80,7 +80,8 @@ class DetectorConfig(Section):
 
     weights: str = Field(
         default="yolo11n.pt",
-        description="Detector weights: a .pt or .onnx file, an OpenVINO folder, or an ultralytics name.",
+        description="Detector weights: a .pt or .onnx file, an OpenVINO folder, an ultralytics name, or bundled: ours, "
+        "which is also used, with a warning, where the named weights cannot be had.",
         min_length=1,
     )
     image_size: int | None = Field(

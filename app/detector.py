@@ -1,11 +1,13 @@
 """Frames into person boxes, by ultralytics.
 
-The one download there is, of weights named but not present, happens only when such a name is asked for.
+The one download there is, of weights named but not present, happens only when such a name is asked for. Where it
+fails, the bundled detector takes their place, and a warning says so.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ import supervision as sv
 import torch
 import yaml
 
+from app import bundled
 from app.config import DetectorConfig
 from app.devices import choose_device
 from app.errors import InputError
@@ -23,8 +26,9 @@ from app.ultralytics_guard import load_ultralytics, one_line, quietly, torch_thr
 
 PERSON_NAMES = {"person", "pedestrian", "people"}
 """Class names, in lower case, that count as a person."""
+BUNDLED = "bundled"
 OPTION = "--set detector.weights=PATH"
-CURE = f"give others: {OPTION} (a .pt or .onnx file, or an OpenVINO folder)"
+CURE = f"give others: {OPTION} (a .pt or .onnx file, an OpenVINO folder, or {BUNDLED})"
 
 
 class Detector:
@@ -122,11 +126,9 @@ def _people(boxes: torch.Tensor) -> sv.Detections:
 def _load(path: Path, config: DetectorConfig, device: str) -> Any:
     """A predictor with the weights loaded. Its own call is used rather than `YOLO.predict`, which sets up each time."""
     ultralytics = load_ultralytics()
-    model = ultralytics.YOLO(str(path), task=None if path.suffix == ".pt" else "detect")
-    if model.task != "detect":
-        raise InputError(f"{path}: weights for the task {model.task}, not for finding people; {CURE}")
+    network, settings = _open(path, device)
     overrides = {
-        **model.overrides,
+        **settings,
         "mode": "predict",
         "conf": config.confidence,
         "iou": config.iou,
@@ -139,16 +141,28 @@ def _load(path: Path, config: DetectorConfig, device: str) -> Any:
     if config.image_size is not None:
         overrides["imgsz"] = config.image_size
     predictor = ultralytics.models.yolo.detect.DetectionPredictor(overrides=overrides)
-    predictor.setup_model(model=model.model, verbose=False)
+    predictor.setup_model(model=network, verbose=False)
     return predictor
 
 
+def _open(path: Path, device: str) -> tuple[Any, dict[str, Any]]:
+    """The network, or a path ultralytics opens itself, and the settings that belong to it."""
+    if path == bundled.FOLDER and bundled.runs_in_torch(device):
+        return bundled.load_network(path), {"task": "detect", "imgsz": max(bundled.read_metadata(path)["imgsz"])}
+    model = load_ultralytics().YOLO(str(path), task=None if path.suffix == ".pt" else "detect")
+    if model.task != "detect":
+        raise InputError(f"{path}: weights for the task {model.task}, not for finding people; {CURE}")
+    return model.model, model.overrides
+
+
 def _find_weights(weights: str) -> Path:
-    """The local path of weights given by path or by ultralytics name.
+    """The local path of weights given as `bundled`, by path or by ultralytics name.
 
     Raises:
         InputError: If there are none, or they have a form that is not supported.
     """
+    if weights == BUNDLED:
+        return bundled.check_folder()
     path = Path(weights).expanduser()
     try:
         is_folder = path.is_dir()
@@ -168,7 +182,17 @@ def _find_weights(weights: str) -> Path:
         return path
     if path.name != weights or not _is_asset(weights):
         raise InputError(f"{weights}: no such file, nor an ultralytics name; {CURE}")
-    return _download(weights)
+    return _published(weights)
+
+
+def _published(name: str) -> Path:
+    """Weights published by ultralytics, or where they cannot be had the bundled ones, with a warning."""
+    try:
+        return _download(name)
+    except InputError as error:
+        folder = bundled.check_folder()
+        print(f"warning: {error}; until then the bundled detector is used", file=sys.stderr)
+        return folder
 
 
 def _is_asset(name: str) -> bool:

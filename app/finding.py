@@ -18,6 +18,7 @@ from app.embedding import load_embedder
 from app.errors import InputError
 from app.files import prepare_folder, write_text
 from app.gallery import Gallery
+from app.gallery.reasons import in_words
 from app.search import Match, box_query, find_camera, identity_query, search, to_rows
 from app.sources import read_frame
 from reid_model.embedder import Embedder, cut
@@ -81,6 +82,7 @@ class Found:
         title: What was searched for.
         sheet: The contact sheet.
         table: The same matches as CSV.
+        reasons: Why each matched, in words, in the same order.
         seconds: Time the search took, features included, without loading weights.
     """
 
@@ -88,6 +90,7 @@ class Found:
     title: str
     sheet: Path
     table: Path
+    reasons: list[str]
     seconds: float
 
 
@@ -117,9 +120,10 @@ def find(request: Request, config: Config) -> Found:
         )
         seconds = time.perf_counter() - start
     sheet, table = output / f"{query.stem}.jpg", output / f"{query.stem}.csv"
+    reasons = [in_words(match.reason, *embedder.grid) for match in matches]
     write_contact_sheet(sheet, matches, query.pictures, title=query.title)
-    write_text(table, _csv(matches))
-    return Found(matches, query.title, sheet, table, seconds)
+    write_text(table, _csv(matches, reasons))
+    return Found(matches, query.title, sheet, table, reasons, seconds)
 
 
 def _check(request: Request) -> None:
@@ -186,8 +190,8 @@ def _read_picture(path: Path) -> Image:
     return np.asarray(image, np.uint8)
 
 
-def _csv(matches: list[Match]) -> str:
-    rows = to_rows(matches)
+def _csv(matches: list[Match], reasons: list[str]) -> str:
+    rows = [{**row, "reason": reason} for row, reason in zip(to_rows(matches), reasons, strict=True)]
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

@@ -14,6 +14,7 @@ from rich.table import Table
 from app import __version__
 from app.config import CameraConfig, Config
 from app.contact_sheet import format_time
+from app.demo import LEAST_IDF1, Demonstration
 from app.errors import InputError
 from app.files import write_json
 from app.finding import Found
@@ -21,6 +22,9 @@ from app.offline import Annotation
 from app.search import to_rows
 
 Result = Mapping[str, object]
+
+LEFT = ("name", "camera", "stage", "truth", "reason")
+"""Columns of words; the others are numbers and end under one another."""
 
 
 class Progress:
@@ -69,10 +73,10 @@ def chosen_cameras(named: Sequence[CameraConfig], config: Config) -> list[Camera
     ]
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def _print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column, justify="left" if column in ("name", "camera", "stage") else "right", no_wrap=True)
+        table.add_column(column, justify="left" if column in LEFT else "right", no_wrap=True)
     for row in rows:
         table.add_row(*(f"{value:.2f}" if isinstance(value, float) else str(value) for value in row))
     # Without a terminal rich assumes 80 columns and would cut the values.
@@ -87,7 +91,7 @@ def print_results(command: str, results: Sequence[Result], json_file: Path | Non
     """
     if results:
         columns = list(results[0])
-        _table(columns, [[result.get(column, "") for column in columns] for result in results])
+        _print_table(columns, [[result.get(column, "") for column in columns] for result in results])
     write_results(command, results, json_file)
 
 
@@ -123,9 +127,9 @@ def print_annotation(annotation: Annotation, output: Path, json_file: Path | Non
         )
     frames = sum(recording.frames for recording in annotation.recordings)
     total = annotation.elapsed
-    _table(list(results[0]), [list(result.values()) for result in results])
+    _print_table(list(results[0]), [list(result.values()) for result in results])
     print()
-    _table(
+    _print_table(
         ["stage", "seconds", "ms a frame"],
         [[stage, seconds, 1000 * seconds / max(frames, 1)] for stage, seconds in annotation.seconds.items()],
     )
@@ -163,7 +167,7 @@ def print_search(found: Found, json_file: Path | None) -> None:
     """
     print(found.title)
     if found.matches:
-        _table(
+        _print_table(
             ["rank", "distance", "pooled", "spatial", "camera", "time", "frame", "box", "track", "identity"],
             [
                 [
@@ -185,5 +189,44 @@ def print_search(found: Found, json_file: Path | None) -> None:
         print("nobody in the gallery fits these filters")
     print(f"\n{len(found.matches)} matches in {1000 * found.seconds:.0f} ms")
     print(f"contact sheet {found.sheet}\nlist {found.table}")
-    rows = to_rows(found.matches)
-    write_results("search", [{"name": f"{row['camera']} {row['track']}", **row} for row in rows], json_file)
+    rows = zip(to_rows(found.matches), found.reasons, strict=True)
+    results = [{"name": f"{row['camera']} {row['track']}", **row, "reason": reason} for row, reason in rows]
+    write_results("search", results, json_file)
+
+
+def print_demonstration(shown: Demonstration, output: Path, json_file: Path | None) -> None:
+    """How good the identities are, why each match of the search matched, and where everything is.
+
+    Raises:
+        InputError: If the JSON cannot be written.
+    """
+    measures = ["HOTA", "AssA", "DetA", "IDF1", "IDSW"]
+    print("identities against truth, per cent (IDSW: a count):")
+    _print_table(["name", *measures], [[result[name] for name in ["name", *measures]] for result in shown.scores])
+    if shown.hidden is not None and shown.found is not None:
+        hidden, found = shown.hidden, shown.found
+        print(
+            f"\nsearch from the box of a person who is {100 * hidden.visibility:.0f} % visible: {hidden.camera}, "
+            f"frame {hidden.frame}, box {' '.join(f'{value:.0f}' for value in hidden.box)}"
+        )
+        reasoned = zip(found.matches, shown.right, found.reasons, strict=True)
+        _print_table(
+            ["rank", "camera", "track", "time", "distance", "truth", "reason"],
+            [
+                [
+                    match.rank,
+                    match.camera,
+                    match.track,
+                    format_time(match.time),
+                    f"{match.distance:.3f}",
+                    "same person" if right else "another",
+                    reason,
+                ]
+                for match, right, reason in reasoned
+            ],
+        )
+        print(f"contact sheet {found.sheet}")
+    print(f"mosaic {shown.mosaic}\nvideos, identities and gallery in {output}")
+    if not shown.passed:
+        print(f"IDF1 across cameras is below {LEAST_IDF1:g}: something is not as it was shipped", file=sys.stderr)
+    write_results("demo", shown.scores, json_file)

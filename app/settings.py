@@ -60,6 +60,15 @@ def load_recipe(path: Path, overrides: Sequence[str] = ()) -> TrainConfig:
     return _load(path, overrides, TrainConfig)
 
 
+def load_as(schema: type[Schema], path: Path) -> Schema:
+    """Reads and validates a YAML file of any schema.
+
+    Raises:
+        InputError: As `load_config` does.
+    """
+    return _load(path, (), schema)
+
+
 def _load(path: Path | None, overrides: Sequence[str], schema: type[Schema]) -> Schema:
     values = _read(path) if path is not None else {}
     overridden = {_override(values, text) for text in overrides}

@@ -14,7 +14,7 @@ from app.body_opinions import BodyOpinion
 from app.errors import InputError
 from app.files import check_target, write_bytes
 from app.shared_data import shared_data
-from reid_model.datasets import ImageArray, ReidImages, held_out, read_dataset
+from reid_model.datasets import ImageArray, ReidImages, held_out, read_datasets
 from reid_model.training.opinions import merge_joints, merge_masks
 from reid_model.training.reid_teacher import ReidTeacher, TeacherFeatures, teach_features
 from reid_model.training.targets import Targets, pool_masks, render_joints
@@ -23,12 +23,14 @@ from reid_model.training.teachers import BodyTeacher
 BODY = "models/teachers/pose_landmark_lite.tflite"
 SIZE = (256, 128)
 """Height and width at which crops are shown to the teachers."""
+OWN_TARGETS = "targets.npz"
+"""In a dataset's folder: targets that are known, not guessed by a teacher."""
 SHEET, MAP = (3, 8), (24, 8)
 CELL_DIMS = 128
 
 
 def teach(
-    data: str,
+    data: Sequence[str],
     output: Path,
     *,
     body: Path | None,
@@ -37,10 +39,12 @@ def teach(
     picture: Path | None,
     json_file: Path | None,
 ) -> None:
-    """Writes mask and joint targets of the training part of a dataset.
+    """Writes mask and joint targets of the training parts of datasets.
+
+    A dataset that has `targets.npz` of its own in its folder, as `simulate --crops` writes it, is taken at its word.
 
     Args:
-        data: `KIND:DIR`.
+        data: `KIND:DIR` each.
         output: File for the targets (.npz). With `features`, theirs is beside it: `NAME.features.safetensors`.
         body: BlazePose landmark network.
         opinions: Ultralytics pose or segmentation weights that are heard beside it.
@@ -53,9 +57,9 @@ def teach(
     """
     for target in (output, picture, json_file):
         check_target(target)
-    images = read_dataset(data, "train")
+    images = read_datasets(data, "train")
     with reports.Progress() as progress:
-        targets, pixels = make_targets(images, body, opinions, progress)
+        targets, pixels = make_targets(images, data, body, opinions, progress)
         targets.save(output)
         if features is not None:
             teacher_features(images, pixels, features, progress).save(features_file(output))
@@ -73,12 +77,20 @@ def features_file(targets: Path) -> Path:
 
 
 def make_targets(
-    images: ReidImages, body: Path | None, opinions: Sequence[Path], progress: reports.Progress
+    images: ReidImages, data: Sequence[str], body: Path | None, opinions: Sequence[Path], progress: reports.Progress
 ) -> tuple[Targets, ImageArray]:
     """Targets of crops and the RGB crops as the teachers saw them, `(n, 256, 128, 3)`.
 
+    Args:
+        images: The training parts of `data`.
+        data: `KIND:DIR` each.
+        body: BlazePose landmark network; None for the one among the shared models.
+        opinions: Ultralytics pose or segmentation weights.
+        progress: Where it is shown.
+
     Raises:
         InputError: If no body teacher can be found.
+        reid_model.datasets.DatasetError: If a dataset's own targets cannot be read.
     """
     weights = body or shared_data(BODY)
     if weights is None:
@@ -97,7 +109,22 @@ def make_targets(
             result = Targets(joints, result.masks, result.valid, result.names)
         if seen.masks is not None:
             result = merge_masks(result, seen.masks, seen.found)
-    return result, pixels
+    return _with_known(result, data), pixels
+
+
+def _with_known(targets: Targets, data: Sequence[str]) -> Targets:
+    """Targets in which datasets that know their own have the last word."""
+    place = {name: row for row, name in enumerate(targets.names)}
+    for number, spec in enumerate(data):
+        path = Path(spec.partition(":")[2]).expanduser() / OWN_TARGETS
+        if path.is_file():
+            own = Targets.load(path)
+            names = [f"{number}/{name}" if len(data) > 1 else name for name in own.names]
+            known = np.array([name in place for name in names], bool)
+            rows = np.array([place[name] for name in names if name in place], np.intp)
+            targets.joints[rows], targets.masks[rows] = own.joints[known], own.masks[known]
+            targets.valid[rows] = own.valid[known]
+    return targets
 
 
 def teacher_features(

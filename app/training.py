@@ -19,7 +19,7 @@ from app.shared_data import shared_data
 from app.teaching import features_file, make_targets, teacher_features
 from reid_model.calibrating import calibrate
 from reid_model.checkpoint import load_weights, save_weights
-from reid_model.datasets import ReidImages, held_out, read_dataset
+from reid_model.datasets import ReidImages, held_out, read_datasets
 from reid_model.fitting import FitError
 from reid_model.training.config import TrainConfig
 from reid_model.training.initialise import start_from
@@ -31,13 +31,13 @@ REID = "models/peers/person-reidentification-retail-0277/person-reidentification
 
 
 def train(
-    config_file: Path, data: str, output: Path, *, resume: bool, init: Path | None, overrides: Sequence[str]
+    config_file: Path, data: Sequence[str], output: Path, *, resume: bool, init: Path | None, overrides: Sequence[str]
 ) -> bool:
     """Trains a network, or goes on training it.
 
     Args:
         config_file: The recipe (YAML).
-        data: `KIND:DIR`; its training part is used.
+        data: `KIND:DIR` each; their training parts are used, together.
         output: The run's folder: weights, checkpoint and log; targets too, where the recipe names none.
         resume: Whether to go on from the checkpoint in `output`.
         init: GASM weights to start from.
@@ -59,8 +59,8 @@ def train(
         torch.set_num_threads(config.threads)
     prepare_folder(output)
     with reports.Progress() as progress, Interruption() as interruption:
-        images = read_dataset(data, "train")
-        trainer = Trainer(config, training_data(images, config, output, progress), device)
+        images = read_datasets(data, "train")
+        trainer = Trainer(config, training_data(images, data, config, output, progress), device)
         start_from(trainer.network, init, config.backbone_weights)
         line = _Reporter(config.epochs, progress)
         complete = trainer.run(output, resume=resume, report=line.update, stopped=lambda: interruption.requested)
@@ -81,7 +81,9 @@ def _calibrate(weights: Path, images: ReidImages, seed: int) -> None:
     print(f"calibrated on {calibration.people} people kept out: expected calibration error {calibration.ece:.3f}")
 
 
-def training_data(images: ReidImages, config: TrainConfig, output: Path, progress: reports.Progress) -> TrainingData:
+def training_data(
+    images: ReidImages, data: Sequence[str], config: TrainConfig, output: Path, progress: reports.Progress
+) -> TrainingData:
     """Crops, classes and targets of the identities to train on; missing targets are made and kept in `output`."""
     kept = np.flatnonzero(~held_out(images.identities)) if config.kept_out else np.arange(len(images))
     chosen = images.subset(kept)
@@ -89,7 +91,7 @@ def training_data(images: ReidImages, config: TrainConfig, output: Path, progres
         people = len(np.unique(chosen.identities))
         raise InputError(f"people: {config.people} people a batch, but the data has {people}; set people={people}")
     labels = np.unique(chosen.identities, return_inverse=True)[1].astype(np.int64)
-    targets = _targets(images, config, output, progress).of(chosen.names, config.teachers.targets or output)
+    targets = _targets(images, data, config, output, progress).of(chosen.names, config.teachers.targets or output)
     features = _features(images, config, output, progress)
     if features is None:
         return TrainingData(chosen.decode(*config.stored), labels, targets)
@@ -101,12 +103,14 @@ def training_data(images: ReidImages, config: TrainConfig, output: Path, progres
     return TrainingData(chosen.decode(*config.stored), labels, targets, taught.features, cells)
 
 
-def _targets(images: ReidImages, config: TrainConfig, output: Path, progress: reports.Progress) -> Targets:
+def _targets(
+    images: ReidImages, data: Sequence[str], config: TrainConfig, output: Path, progress: reports.Progress
+) -> Targets:
     path = config.teachers.targets
     if path is None:
         path = output / "targets.npz"
         if not path.is_file():
-            make_targets(images, config.teachers.body, (), progress)[0].save(path)
+            make_targets(images, data, config.teachers.body, (), progress)[0].save(path)
     return Targets.load(path)
 
 

@@ -21,7 +21,7 @@ TICK = Fraction(1, 90_000)
 """Unit of time stamps in seconds: divides the frame rates in use, and is finer than any of them."""
 PRESET = "superfast"
 QUALITY = 23
-"""x264's constant rate factor: lower is better and larger."""
+"""x264's constant rate factor where none is asked for."""
 BT601 = 6
 """The colour matrix of OpenCV's conversion (SMPTE 170M in ffmpeg's numbering), written into the file."""
 
@@ -40,12 +40,16 @@ class VideoWriter:
         width: Width of the images in pixels.
         height: Height of the images in pixels.
         rate: Average frames a second.
+        quality: x264's constant rate factor, 0 to 51: lower is better and larger.
+        threads: Encoder threads, on whose number the pictures depend a little; 0 is as many as x264 likes.
 
     Raises:
         InputError: If the file cannot be written there, or the disk is full.
     """
 
-    def __init__(self, path: str | Path, width: int, height: int, rate: Fraction) -> None:
+    def __init__(
+        self, path: str | Path, width: int, height: int, rate: Fraction, *, quality: int = QUALITY, threads: int = 0
+    ) -> None:
         self.path = Path(path)
         self._part = self.path.with_name(f".{self.path.name}.part")
         self._size = width, height
@@ -58,7 +62,8 @@ class VideoWriter:
         # PyAV opens files late: an output that cannot be written would only show with the first frames.
         self._do(lambda: self._part.write_bytes(b""))
         self._container = self._do(lambda: av.open(str(self._part), "w", format="mp4", options=_MUXER))
-        self._stream = self._container.add_stream("libx264", rate=rate, options=_ENCODER)
+        self._stream = self._container.add_stream("libx264", rate=rate, options={"preset": PRESET, "crf": str(quality)})
+        self._stream.codec_context.thread_count = threads
         self._stream.width, self._stream.height = width + width % 2, height + height % 2
         self._stream.pix_fmt = "yuv420p"
         self._stream.time_base = self._stream.codec_context.time_base = TICK
@@ -139,4 +144,3 @@ class VideoWriter:
 
 
 _MUXER = {"movflags": "+faststart"}
-_ENCODER = {"preset": PRESET, "crf": str(QUALITY)}

@@ -198,6 +198,14 @@ class Embedder:
         if mark:
             self.model_id += f" {mark}"
 
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the cells of a crop stretched to the network's own size."""
+        height, width = self.config.size
+        cells = self.dimensions[1]
+        # Without a grid of its own a map keeps the shape of the crop.
+        return self.config.cells or (round((cells * height / width) ** 0.5), round((cells * width / height) ** 0.5))
+
     def embed(self, crops: Sequence[ImageArray], shape: Shape = "stretched") -> Features:
         """Features of BGR crops of any sizes, `(h, w, 3)` uint8 each, in order.
 

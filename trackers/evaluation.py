@@ -9,13 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Sequence as Several
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from trackers.gates import iou
-from trackers.mot import Rows, Sequence, SequenceError, read_detections, read_mot, read_sequence, rescaled, write_mot
+from trackers.mot import (
+    Rows,
+    Sequence,
+    SequenceError,
+    read_detections,
+    read_mot,
+    read_sequence,
+    read_visibility,
+    rescaled,
+    write_mot,
+)
 
 __all__ = [
     "Rows",
@@ -24,8 +35,10 @@ __all__ = [
     "read_detections",
     "read_mot",
     "read_sequence",
+    "read_visibility",
     "rescaled",
     "score",
+    "score_cameras",
     "write_mot",
 ]
 
@@ -43,6 +56,42 @@ def score(sequence: Sequence, predictions: Rows) -> dict[str, float]:
     Raises:
         SequenceError: If a prediction lies outside the sequence, or an id has two boxes in a frame.
     """
+    return _measure(_data(sequence, _checked(sequence, predictions)))
+
+
+def score_cameras(sequences: Several[Sequence], predictions: Several[Rows]) -> dict[str, float]:
+    """Scores identities over several cameras as one.
+
+    One frame of one camera is one time step, camera after camera. A person has one id in the truth of all cameras, and
+    so must they have in the predictions: the same person under two numbers in two cameras costs as much as in one.
+
+    Args:
+        sequences: The cameras.
+        predictions: Of each camera: frames from 1, ids ≥ 0 and boxes.
+
+    Returns:
+        `HOTA`, `AssA`, `DetA`, `IDF1`, `MOTA` and `IDSW`, as `score` gives them.
+
+    Raises:
+        SequenceError: If a prediction lies outside its sequence, or an id has two boxes in a frame.
+        ValueError: If there are not as many predictions as sequences.
+    """
+    shifts = np.cumsum([0, *(sequence.length for sequence in sequences)])
+    together = _joined([sequence.truth for sequence in sequences], shifts)
+    checked = [_checked(sequence, rows) for sequence, rows in zip(sequences, predictions, strict=True)]
+    first = sequences[0]
+    whole = Sequence("all", first.path, int(shifts[-1]), first.fps, first.width, first.height, None, together)
+    return _measure(_data(whole, _joined(checked, shifts)))
+
+
+def _joined(parts: Several[Rows], shifts: npt.NDArray[np.int_]) -> Rows:
+    """Rows one after another, the frames of each part counted on from the part before."""
+    frames = [part.frames + shift for part, shift in zip(parts, shifts[:-1], strict=True)]
+    fields = ("ids", "boxes", "scores", "kinds")
+    return Rows(np.concatenate(frames), *(np.concatenate([getattr(part, field) for part in parts]) for field in fields))
+
+
+def _checked(sequence: Sequence, predictions: Rows) -> Rows:
     if len(predictions) and not 1 <= predictions.frames.min() <= predictions.frames.max() <= sequence.length:
         raise SequenceError(
             f"predictions: expected frames 1 to {sequence.length}, "
@@ -51,7 +100,10 @@ def score(sequence: Sequence, predictions: Rows) -> dict[str, float]:
     pairs = np.stack([predictions.frames, predictions.ids], axis=1)
     if len(np.unique(pairs, axis=0)) < len(pairs):
         raise SequenceError("predictions: an id has two boxes in one frame")
-    data = _data(sequence, predictions)
+    return predictions
+
+
+def _measure(data: dict[str, Any]) -> dict[str, float]:
     # TrackEval reports its settings and timings on standard output, which belongs to the caller.
     with contextlib.redirect_stdout(io.StringIO()):
         from trackeval.metrics import CLEAR, HOTA, Identity

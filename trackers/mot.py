@@ -82,9 +82,7 @@ def read_sequence(folder: str | os.PathLike[str]) -> Sequence:
         raise SequenceError(f"{path}: no such folder; give the folder of a MOT sequence")
     info = _read_info(path / "seqinfo.ini")
     truth = read_mot(path / "gt" / "gt.txt")
-    counts = truth.scores != 0
-    if info["name"].startswith(WITH_CLASSES):
-        counts &= truth.kinds == PEDESTRIAN
+    counts = _count(info["name"], truth.scores, truth.kinds)
     pictures = [path / "video.mp4", path / info["imDir"]]
     try:
         return Sequence(
@@ -99,6 +97,27 @@ def read_sequence(folder: str | os.PathLike[str]) -> Sequence:
         )
     except ValueError as error:
         raise error if isinstance(error, SequenceError) else SequenceError(f"{path / 'seqinfo.ini'}: {error}") from None
+
+
+def _count(name: str, scores: npt.NDArray[np.float64], kinds: npt.NDArray[np.float64]) -> npt.NDArray[np.bool_]:
+    """Which truth rows count, from columns 7 and 8 and the sequence's name."""
+    counts: npt.NDArray[np.bool_] = scores != 0
+    return counts & (kinds == PEDESTRIAN) if name.startswith(WITH_CLASSES) else counts
+
+
+def read_visibility(sequence: Sequence) -> npt.NDArray[np.float64]:
+    """How much of each person of the truth can be seen: column 9, `(n,)` in [0, 1], in the order of `sequence.truth`.
+
+    Raises:
+        SequenceError: If it has not.
+    """
+    path = sequence.path / "gt" / "gt.txt"
+    try:
+        table = np.loadtxt(path, delimiter=",", ndmin=2)
+        shares: npt.NDArray[np.float64] = table[_count(sequence.name, table[:, 6], table[:, 7]), 8]
+    except (ValueError, IndexError):
+        raise SequenceError(f"{path}: expected 9 numbers in each row, the last the share that is visible") from None
+    return shares
 
 
 def _read_info(path: Path) -> dict[str, str]:

@@ -13,6 +13,9 @@ from reid_model.matching import Method, pair_distances
 
 TOP_CELLS = 5
 
+PARTS = ((0.18, "head"), (0.52, "upper body"), (0.9, "legs"), (1.0, "feet"))
+"""Parts of a standing person by where they end, as a share of the crop's height from its top."""
+
 
 @dataclass(frozen=True, eq=False)
 class Reason:
@@ -71,6 +74,28 @@ def explain(query: Features, gallery: Features, method: Method = "gasm", top: in
         )
         for i in rows
     ]
+
+
+def in_words(reason: Reason, rows: int, columns: int) -> str:
+    """A reason as an operator reads it: both distances, and which parts of the query found their like.
+
+    Args:
+        reason: Of one match.
+        rows: Rows of cells of the query's crop.
+        columns: Its columns.
+    """
+    ends = np.array([end for end, _ in PARTS])
+    # Positions behind the grid are cells that only fill up the space of smaller crops, and count for nothing.
+    part = np.searchsorted(ends, np.minimum(reason.query_cells // columns + 0.5, rows - 0.5) / rows)
+    weight = np.bincount(part, reason.weights, len(PARTS))
+    support = np.bincount(part, reason.weights * reason.similarities, len(PARTS))
+    found = [
+        f"{PARTS[i][1]} at {support[i] / weight[i]:.2f}"
+        for i in np.argsort(-support, kind="stable")
+        if weight[i] > 0 and support[i] > 0
+    ]
+    parts = ", ".join(found) or "no part alike"
+    return f"pooled {reason.global_distance:.2f}, cells {reason.local_distance:.2f}; most alike: {parts}"
 
 
 def _global_share(pooled: float, spatial: float, method: Method) -> float:

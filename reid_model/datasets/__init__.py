@@ -5,7 +5,7 @@
 
 from reid_model.datasets.images import DatasetError, ImageArray, Part, ReidImages
 from reid_model.datasets.market1501 import MARKET_FOLDERS, MARKET_NAME, read_market1501
-from reid_model.datasets.registry import KINDS, Kind, kinds_table, read_dataset
+from reid_model.datasets.registry import KINDS, Kind, kinds_table, read_dataset, read_datasets
 from reid_model.datasets.split import held_out
 
 __all__ = [
@@ -20,5 +20,6 @@ __all__ = [
     "held_out",
     "kinds_table",
     "read_dataset",
+    "read_datasets",
     "read_market1501",
 ]

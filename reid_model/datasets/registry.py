@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -127,6 +127,37 @@ def read_dataset(spec: str, part: Part) -> ReidImages:
     if part == "train":
         _check_pairs(images, folder)
     return images
+
+
+def read_datasets(specs: Sequence[str], part: Part) -> ReidImages:
+    """One part of several datasets as one: no person and no camera of one is one of another.
+
+    Names are those of the files, with the dataset's place in `specs` and a slash before them where there are several:
+    `0/0002_c1s1_000451_03.jpg`. Junk and distractors stay what they are.
+
+    Args:
+        specs: `KIND:DIR` each, one or more.
+        part: `train`, `query` or `gallery`.
+
+    Raises:
+        DatasetError: As `read_dataset` does.
+    """
+    parts = [read_dataset(spec, part) for spec in specs]
+    if len(parts) == 1:
+        return parts[0]
+    people = np.cumsum([0, *(int(images.identities.max(initial=0)) for images in parts)])
+    cameras = np.cumsum([0, *(int(images.cameras.max(initial=0)) + 1 for images in parts)])
+    return ReidImages(
+        [f"{number}/{name}" for number, images in enumerate(parts) for name in images.names],
+        [data for images in parts for data in images.encoded],
+        np.concatenate(
+            [
+                np.where(each.identities > 0, each.identities + shift, each.identities)
+                for each, shift in zip(parts, people[:-1], strict=True)
+            ]
+        ),
+        np.concatenate([each.cameras + shift for each, shift in zip(parts, cameras[:-1], strict=True)]),
+    )
 
 
 def _check_pairs(images: ReidImages, folder: Path) -> None:

@@ -10,7 +10,7 @@ from app.config import AssociationConfig
 from app.contact_sheet import TILE, contact_sheet, format_time, write_contact_sheet
 from app.errors import InputError
 from app.gallery import CameraRow, Gallery
-from app.gallery.reasons import explain
+from app.gallery.reasons import Reason, explain, in_words
 from app.search import box_query, identity_query, search, to_rows
 from reid_model.features import Features
 from reid_model.matching import distances
@@ -243,6 +243,15 @@ def test_reasons_add_up_to_the_distance(crowd):
 
 
 # The contact sheet
+
+
+def test_reasons_in_words_name_the_parts_that_matched():
+    cells = np.array([0, 9, 14, 34, 47])  # of 12 x 4: in the head, twice the chest, a shin, and a foot that is unlike
+    weights, cosines = np.array([0.1, 0.2, 0.2, 0.3, 0.2]), np.array([0.9, 0.8, 1, 0.7, -1])
+    words = in_words(Reason(0.2, 0.31, 0.4, cells, cells, weights, cosines), 12, 4)
+    assert words == "pooled 0.20, cells 0.31; most alike: upper body at 0.90, legs at 0.70, head at 0.90"
+    none = in_words(Reason(1.2, 1.1, 0.5, cells, cells, weights, -np.abs(cosines)), 12, 4)
+    assert none == "pooled 1.20, cells 1.10; most alike: no part alike"
 
 
 def test_contact_sheet_shows_each_picture(gallery, crowd, tmp_path):

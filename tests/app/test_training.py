@@ -111,6 +111,38 @@ def test_teach_writes_targets_features_and_a_picture(taught: Path) -> None:
     assert result["results"][0]["crops"] == PEOPLE * PICTURES
 
 
+def test_a_dataset_that_knows_its_own_targets_is_taken_at_its_word(
+    data: Path, taught: Path, shared: Path, tmp_path: Path, run: Run
+) -> None:
+    names = sorted(path.name for path in (data / "bounding_box_train").iterdir())[: 2 * PICTURES]
+    (tmp_path / "own" / "train").mkdir(parents=True)
+    for name in names:
+        (tmp_path / "own" / "train" / name).write_bytes((data / "bounding_box_train" / name).read_bytes())
+    count = len(names) - 1  # of one picture it knows nothing
+    known = Targets(
+        np.full((count, 13, 3), 0.25, np.float32), np.ones((count, 96, 32), bool), np.ones(count, bool), names[:-1]
+    )
+    known.save(tmp_path / "own" / "targets.npz")
+    specs = ["--data", f"market1501:{data}", "--data", f"folder:{tmp_path / 'own'}"]
+    body = shared / "models/teachers/pose_landmark_lite.tflite"
+    code, _, error = run("teach", *specs, "--body", body, "--output", tmp_path / "both.npz")
+    assert code == 0, error
+    both = Targets.load(tmp_path / "both.npz")
+    alone = Targets.load(taught / "targets.npz")
+    first = both.of([f"0/{name}" for name in alone.names], tmp_path)
+    assert np.array_equal(first.masks, alone.masks), "the other dataset has its teacher's targets"
+    own = both.of([f"1/{name}" for name in names], tmp_path)
+    assert own.masks[:-1].all()
+    np.testing.assert_allclose(own.joints[:-1], 0.25)
+    assert not own.masks[-1].all()
+    settings = (f"teachers.targets={tmp_path / 'both.npz'}", "losses.distil=0", "losses.relation=0", "losses.cells=0")
+    words = [*tiny(data, taught, *settings, "epochs=1"), "--data", f"folder:{tmp_path / 'own'}"]
+    code, _, error = run("train", *words, "--output", tmp_path / "run")
+    assert code == 0, error
+    network, _ = load_weights(tmp_path / "run" / "last.safetensors")
+    assert network.config.cells == (4, 2)
+
+
 def test_a_second_opinion_is_heard(data: Path, shared: Path, tmp_path: Path, run: Run) -> None:
     pose = shared / "models" / "teachers" / "yolov8n-pose_int8_openvino_model"
     spec = f"market1501:{data}"

@@ -12,7 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from reid_model.datasets import KINDS, DatasetError, Part, held_out, kinds_table, read_dataset, read_market1501
+from reid_model.datasets import (
+    KINDS,
+    DatasetError,
+    Part,
+    held_out,
+    kinds_table,
+    read_dataset,
+    read_datasets,
+    read_market1501,
+)
 from reid_model.datasets.mot import GALLERY_VISIBILITY, QUERY_VISIBILITY, apart, choose, read_truth
 from reid_model.datasets.visibility import visible_shares
 
@@ -249,6 +258,22 @@ def test_a_folder_of_people_is_numbered_alike_in_all_parts(tmp_path: Path) -> No
     assert list(gallery.cameras)[1::2] == [12, 12]
     assert list(query.cameras)[::2] == [3, 3]
     assert set(query.cameras[1::2]) & set(gallery.cameras[::2]) == set()
+
+
+def test_several_datasets_are_one_without_anybody_in_common(tmp_path: Path) -> None:
+    for person, camera in ((-1, 1), (0, 2), (5, 2), (6, 1)):
+        picture(tmp_path / "one" / "gallery" / f"{person:04d}_c{camera}s1_000401_03.jpg")
+        picture(tmp_path / "two" / "gallery" / f"{person:04d}_c{camera}s1_000401_03.jpg", grey=200)
+    specs = [f"folder:{tmp_path / name}" for name in ("one", "two")]
+    one, both = read_dataset(specs[0], "gallery"), read_datasets(specs, "gallery")
+    assert both.names[:4] == [f"0/{name}" for name in one.names]
+    assert both.names[4:] == [f"1/{name}" for name in one.names]
+    assert sorted(both.identities.tolist()) == [-1, -1, 0, 0, 5, 6, 11, 12]
+    assert set(both.cameras[:4]) == {1, 2}
+    assert not set(both.cameras[:4]) & set(both.cameras[4:])
+    pixels = both.decode(8, 4)
+    assert pixels[:4].max() < 150 < pixels[4:].min(), "pictures stay with their labels"
+    assert read_datasets(specs[:1], "gallery").names == one.names
 
 
 def test_market_names_are_read_without_folders_of_people(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from trackers import Tracker
-from trackers.evaluation import Rows, Sequence, SequenceError, read_detections, read_sequence, score
+from trackers.evaluation import Rows, Sequence, SequenceError, read_detections, read_sequence, score, score_cameras
 
 BOX = np.array([0.0, 0, 10, 10])
 
@@ -48,6 +48,24 @@ def test_numbers_exchanged_half_way():
     assert found["IDF1"] == pytest.approx(50)
     assert found["MOTA"] == pytest.approx(90)
     assert found["IDSW"] == 2
+
+
+def test_cameras_together_ask_for_one_number_a_person():
+    two, one = sequence(TWO), sequence(TWO[TWO.ids == 1], length=12)
+    same = score_cameras([two, one], [TWO, one.truth])
+    assert same == {"HOTA": 100, "AssA": 100, "DetA": 100, "IDF1": 100, "MOTA": 100, "IDSW": 0}
+    renamed = Rows(one.truth.frames, one.truth.ids + 10, one.truth.boxes, one.truth.scores, one.truth.kinds)
+    apart = score_cameras([two, one], [TWO, renamed])
+    # Person 1 is right in 10 of their 20 boxes; 10 boxes under the other number are neither's.
+    assert apart["DetA"] == pytest.approx(100)
+    assert apart["IDF1"] == pytest.approx(100 * 2 * 20 / 60)
+    assert apart["IDSW"] == 1
+    assert score_cameras([two], [TWO]) == score(two, TWO)
+
+
+def test_cameras_together_refuse_what_one_refuses():
+    with pytest.raises(SequenceError, match="expected frames 1 to 5"):
+        score_cameras([sequence(TWO), sequence(rows(), length=5)], [TWO, TWO])
 
 
 def test_found_half_of_the_time():

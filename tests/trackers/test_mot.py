@@ -3,7 +3,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trackers.mot import Rows, SequenceError, read_detections, read_mot, read_sequence, rescaled, write_mot
+from trackers.mot import (
+    Rows,
+    SequenceError,
+    read_detections,
+    read_mot,
+    read_sequence,
+    read_visibility,
+    rescaled,
+    write_mot,
+)
 
 INFO = "[Sequence]\nname={name}\nimDir=img1\nframeRate=25\nseqLength=3\nimWidth=640\nimHeight=480\nimExt=.jpg\n"
 TRUTH = "1,1,10,20,30,40,1,1,0.5\n2,1,11,20,30,40,0,1,0.5\n2,2,50,20,30,40,1,7,1\n3,2,51,20,30,40,1,1,1\n"
@@ -24,6 +33,13 @@ def test_reads_a_sequence(folder):
     # Column 7 = 0 and other classes than pedestrian do not count.
     assert sequence.truth.frames.tolist() == [1, 3]
     np.testing.assert_allclose(sequence.truth.boxes, [[10, 20, 40, 60], [51, 20, 81, 60]])
+
+
+def test_visibility_belongs_to_the_rows_that_count(folder):
+    assert read_visibility(read_sequence(folder)).tolist() == [0.5, 1]
+    (folder / "gt" / "gt.txt").write_text("1,1,10,20,30,40,1,1\n")
+    with pytest.raises(SequenceError, match="expected 9 numbers"):
+        read_visibility(read_sequence(folder))
 
 
 def test_column_8_is_no_class_in_mot15(folder):
