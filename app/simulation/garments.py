@@ -271,7 +271,7 @@ def _trouser_leg(
 ) -> None:
     canvas = Canvas(atlas.TROUSER_LEG, person.trousers)
     level = 0.525 + (leg_hem - 0.525) * canvas.v
-    denim = person.trousers[2] > person.trousers[0] + 30
+    denim = person.trousers[2] > person.trousers[0] + 15
     canvas.noise(random, 0.012, 0.012, 0.04 if denim else 0.02)
     canvas.noise(random, 0.3, 0.2, 0.03)
     front, back = around(canvas.u, 0.5), around(canvas.u, 0.0)

@@ -26,7 +26,7 @@ DRAWS = 48
 
 SIDES = ("bottom", "right", "top", "left")
 HEIGHTS = {Ground.plaza: (3.0, 4.6), Ground.hall: (2.9, 4.2), Ground.corridor: (2.65, 2.95)}
-FOCALS = {Ground.plaza: (760.0, 940.0), Ground.hall: (680.0, 820.0), Ground.corridor: (800.0, 960.0)}
+FOCALS = {Ground.plaza: (700.0, 880.0), Ground.hall: (680.0, 820.0), Ground.corridor: (800.0, 960.0)}
 """Focal lengths in pixels of a picture of 1280 × 720."""
 
 INSET = 0.35
@@ -104,11 +104,11 @@ def looks(count: int, random: np.random.Generator) -> list[Look]:
     warm, tint, light, noise, blur, quality = (spread() for _ in range(6))
     return [
         Look(
-            balance=(1 + 0.22 * float(warm[i]), 1 + 0.06 * float(tint[i]), 1 - 0.22 * float(warm[i])),
+            balance=(1 + 0.25 * float(warm[i]), 1 + 0.06 * float(tint[i]), 1 - 0.25 * float(warm[i])),
             exposure=float(2.0 ** (0.45 * light[i])),
-            noise=2.8 + 1.6 * float(noise[i]),
-            blur=0.8 + 0.45 * float(blur[i]),
-            quality=round(29 + 3 * float(quality[i])),
+            noise=2.4 + 1.2 * float(noise[i]),
+            blur=0.7 + 0.35 * float(blur[i]),
+            quality=round(30 + 3 * float(quality[i])),
         )
         for i in range(count)
     ]

@@ -19,10 +19,10 @@ SHIRTS: dict[str, Colour] = {
     "charcoal": (52, 54, 58),
     "navy": (42, 47, 63),
     "dark grey": (70, 72, 76),
-    "grey": (94, 96, 100),
+    "grey": (90, 92, 96),
     "olive": (63, 63, 53),
     "brown": (67, 58, 51),
-    "off-white": (156, 154, 148),
+    "off-white": (146, 144, 138),
 }
 """All colours of what is worn above the waist, sRGB."""
 SHIRT_SHARES = (0.27, 0.16, 0.17, 0.12, 0.1, 0.07, 0.06, 0.05)
@@ -46,7 +46,7 @@ SKINS: tuple[Colour, ...] = (
     (112, 74, 54),
     (78, 52, 40),
 )
-SKIN_SHARES = (0.26, 0.3, 0.2, 0.12, 0.07, 0.05)
+SKIN_SHARES = (0.28, 0.34, 0.2, 0.09, 0.05, 0.04)
 HAIRS: tuple[Colour, ...] = (
     (30, 26, 24),
     (52, 38, 29),
@@ -58,7 +58,7 @@ HAIRS: tuple[Colour, ...] = (
 )
 """Colours of hair; the first three go with any skin."""
 GREY = HAIRS[2]
-HAIR_SHARES = (0.42, 0.3, 0.07, 0.13, 0.04, 0.02, 0.02)
+HAIR_SHARES = (0.45, 0.31, 0.06, 0.12, 0.03, 0.01, 0.02)
 """How common they are; among the first three, too, where only those come into question."""
 SHOES: dict[Colour, float] = {
     (34, 33, 34): 0.52,
@@ -367,7 +367,7 @@ def _head(random: np.random.Generator, woman: bool, child: bool, top: Top) -> tu
 def _pattern(random: np.random.Generator, top: Top) -> Pattern:
     if top in (Top.coat, Top.jacket):
         return _pick(random, {Pattern.plain: 0.9, Pattern.block: 0.1})
-    shares = {Pattern.plain: 0.7, Pattern.stripes: 0.07, Pattern.check: 0.04, Pattern.block: 0.04, Pattern.dots: 0.02}
+    shares = {Pattern.plain: 0.78, Pattern.stripes: 0.06, Pattern.check: 0.04, Pattern.block: 0.04, Pattern.dots: 0.02}
     if top in (Top.shirt, Top.dress):
         return _pick(random, shares | {Pattern.check: 0.12, Pattern.dots: 0.05})
-    return _pick(random, shares | {Pattern.chest: 0.13})
+    return _pick(random, shares | {Pattern.chest: 0.09})
