@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from app import __version__, cli_reid, cli_simulation
+from app.cli_options import INTERRUPTED, JsonFile, Overrides, parse_seconds
 from app.errors import InputError
 
 app = typer.Typer(
@@ -27,11 +28,8 @@ for command in (cli_reid.teach, cli_reid.train, cli_reid.explain, cli_reid.expor
 evaluate.command("reid")(cli_reid.evaluate_reid)
 
 BAD_INPUT = 2
-INTERRUPTED = 130
 
 ConfigFile = Annotated[Path | None, typer.Option("--config", help="Configuration file (YAML).")]
-Overrides = Annotated[list[str], typer.Option("--set", metavar="A.B=C", help="Change one setting; repeatable.")]
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write a machine-readable result.")]
 
 
 class Ids(StrEnum):
@@ -39,15 +37,6 @@ class Ids(StrEnum):
 
     track = "track"
     identity = "identity"
-
-
-def _seconds(text: str | None, option: str) -> float | None:
-    from app.config import parse_time
-
-    try:
-        return None if text is None else parse_time(text)
-    except ValueError as error:
-        raise InputError(f"{option} {text}: {error}") from None
 
 
 @app.callback(invoke_without_command=True)
@@ -131,13 +120,13 @@ def search(
         gallery=gallery,
         camera=camera,
         frame=frame,
-        time=_seconds(time, "--time"),
+        time=parse_seconds(time, "--time"),
         box=box,
         images=tuple(image),
         identity=identity,
         top=top,
-        start=_seconds(from_, "--from"),
-        end=_seconds(to, "--to"),
+        start=parse_seconds(from_, "--from"),
+        end=parse_seconds(to, "--to"),
         cameras=tuple(in_),
         exact=exact,
         output=output,

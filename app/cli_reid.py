@@ -8,15 +8,13 @@ from typing import Annotated
 
 import typer
 
-Overrides = Annotated[list[str], typer.Option("--set", metavar="A.B=C", help="Change one setting; repeatable.")]
+from app.cli_options import INTERRUPTED, JsonFile
+
 DataSpecs = Annotated[
     list[str], typer.Option("--data", metavar="KIND:DIR", help="A dataset, such as market1501:DIR; repeatable.")
 ]
 DataSpec = Annotated[str, typer.Option("--data", metavar="KIND:DIR", help="A dataset, such as market1501:DIR.")]
 WeightsFile = Annotated[Path | None, typer.Option("--weights", help="GASM weights: a path, default or small.")]
-INTERRUPTED = 130
-
-JsonFile = Annotated[Path | None, typer.Option("--json", help="Write a machine-readable result.")]
 
 
 class ExportFormat(StrEnum):

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli_options import INTERRUPTED, JsonFile, parse_seconds
 from app.errors import InputError
 
 if TYPE_CHECKING:
     from app.simulation.simulate import Simulation
-
-INTERRUPTED = 130
 
 
 def simulate(
@@ -35,7 +34,7 @@ def simulate(
         bool, typer.Option("--crops", help="Write people cut out, a re-ID dataset, instead of videos.")
     ] = False,
     workers: Annotated[int | None, typer.Option(help="Most processes. Default: one a processor core.")] = None,
-    json_file: Annotated[Path | None, typer.Option("--json", help="Write a machine-readable result.")] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Simulate a crowd: videos of several cameras with exact truth about everybody in them."""
     from app import reports
@@ -50,7 +49,7 @@ def simulate(
         "seed": seed,
         "fps": fps,
         "size": size and _size(size),
-        "start": start and _time(start),
+        "start": parse_seconds(start, "--start"),
     }
     wishes = {name: value for name, value in given.items() if value is not None}
     words = {**{name: str(value) for name, value in wishes.items()}, **({"size": size} if size else {})}
@@ -88,15 +87,6 @@ def _size(text: str) -> tuple[int, int]:
     if not match:
         raise InputError(f"--size {text}: expected width and height in pixels, such as 1280x720")
     return int(match[1]), int(match[2])
-
-
-def _time(text: str) -> float:
-    from app.config import parse_time
-
-    try:
-        return parse_time(text)
-    except ValueError as error:
-        raise InputError(f"--start {text}: {error}") from None
 
 
 def _command(scene: Path | None, crops: bool, words: dict[str, str]) -> str:

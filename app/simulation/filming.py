@@ -16,10 +16,11 @@ from app.simulation.geometry import inside
 from app.simulation.motion import Motion
 from app.simulation.picture import Picture
 from app.simulation.render import Renderer
+from app.simulation.surroundings import RECESS
 from app.simulation.truth import frame_truth
 from app.simulation.wardrobe import Appearance
 from app.simulation.workers import Report
-from app.simulation.world import PASSAGE, Area, World
+from app.simulation.world import Area, World
 from app.simulation.writing import CameraWriter
 
 
@@ -108,7 +109,7 @@ def pictures(shooting: Shooting) -> Iterator[tuple[int, Motion, Picture]]:
 
 def people_in(motion: Motion, area: Area) -> Motion:
     """Those in an area or in the passages behind its doors; a camera sees nobody else."""
-    rows = np.flatnonzero(inside(motion.position, area, -PASSAGE - 1.5))
+    rows = np.flatnonzero(inside(motion.position, area, -RECESS))
     return Motion(
         motion.person[rows],
         motion.position[rows],

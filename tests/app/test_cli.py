@@ -16,7 +16,6 @@ import av
 import numpy as np
 import pytest
 
-from app.cli import main
 from app.gallery import Gallery
 from trackers.evaluation import read_mot
 
@@ -41,22 +40,12 @@ class Outcome:
 
 
 @pytest.fixture
-def run(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, detector_weights: Path
-) -> Callable[..., Outcome]:
+def run(crowdtrace: Callable[..., tuple[int, str, str]], detector_weights: Path) -> Callable[..., Outcome]:
     def call(*arguments: object, weights: bool = True) -> Outcome:
         words = [str(argument) for argument in arguments]
         if weights:
             words += ["--set", f"detector.weights={detector_weights}"]
-        monkeypatch.setattr(sys, "argv", ["crowdtrace", *words])
-        capsys.readouterr()
-        try:
-            main()
-            code = 0
-        except SystemExit as error:
-            code = int(error.code or 0)
-        captured = capsys.readouterr()
-        return Outcome(code, captured.out, captured.err)
+        return Outcome(*crowdtrace(*words))
 
     return call
 
