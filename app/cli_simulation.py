@@ -33,6 +33,7 @@ def simulate(
     crops: Annotated[
         bool, typer.Option("--crops", help="Write people cut out, a re-ID dataset, instead of videos.")
     ] = False,
+    every: Annotated[float | None, typer.Option(help="Seconds between looks of --crops. Default: 0.4.")] = None,
     workers: Annotated[int | None, typer.Option(help="Most processes. Default: one a processor core.")] = None,
     json_file: JsonFile = None,
 ) -> None:
@@ -50,7 +51,10 @@ def simulate(
         "fps": fps,
         "size": size and _size(size),
         "start": parse_seconds(start, "--start"),
+        "every": every,
     }
+    if every is not None and not crops:
+        raise InputError("--every is the time between looks of --crops; give --crops too, or leave it out")
     wishes = {name: value for name, value in given.items() if value is not None}
     words = {**{name: str(value) for name, value in wishes.items()}, **({"size": size} if size else {})}
     command = _command(scene, crops, words)

@@ -140,6 +140,18 @@ class AssociationConfig(Section):
     pairs: int = Field(
         default=3, description="Closest exemplar pairs whose mean is the distance of two tracklets.", ge=1, le=25
     )
+    shared_overlap: float = Field(
+        default=0.3,
+        description="Overlap of two boxes of a frame above which they may be one person; 1: never, [0, 1].",
+        ge=0,
+        le=1,
+    )
+    shared_frames: float = Field(
+        default=0.2,
+        description="Share of the shorter tracklet's frames in which two tracklets of a person may be apart, [0, 1].",
+        ge=0,
+        le=1,
+    )
     candidates: int = Field(
         default=30,
         description="Nearest tracklets by pooled feature that each is compared with in full.",

@@ -12,9 +12,11 @@ from trackers.evaluation import Rows
 
 
 def identity_rows(identities: Sequence[Identity], camera: str) -> Rows:
-    """The boxes that were seen in a camera, as MOT rows: frames from 1, in order of frame, then identity."""
-    members = _members(identities, camera)
-    return _sorted([_seen(number, tracklet) for number, tracklet in members])
+    """The boxes that were seen in a camera, as MOT rows: frames from 1, in order of frame, then identity.
+
+    Where two tracklets of a person share a frame, the longer one's box counts.
+    """
+    return _single(_sorted([_seen(number, tracklet) for number, tracklet in _members(identities, camera)]))
 
 
 def bridged_rows(identities: Sequence[Identity], camera: str, longest: float) -> Rows:
@@ -28,13 +30,19 @@ def bridged_rows(identities: Sequence[Identity], camera: str, longest: float) ->
     members = _members(identities, camera)
     seen = [_seen(number, tracklet) for number, tracklet in members]
     rows = _sorted(seen + [_between(number, tracklet, longest) for number, tracklet in members])
-    # Of several rows of a person in a frame the first counts, and seen ones come first: a person seen by another
-    # tracklet in the meantime is where that one says.
-    return rows[np.unique(np.stack([rows.frames, rows.ids], axis=1), axis=0, return_index=True)[1]]
+    # Seen boxes come first: a person seen by another tracklet in the meantime is where that one says.
+    return _single(rows)
 
 
 def _members(identities: Sequence[Identity], camera: str) -> list[tuple[int, Tracklet]]:
-    return [(each.number, item.tracklet) for each in identities for item in each.members if item.camera == camera]
+    """Identity and tracklet, the longest first."""
+    found = [(each.number, item.tracklet) for each in identities for item in each.members if item.camera == camera]
+    return sorted(found, key=lambda member: -len(member[1]))
+
+
+def _single(rows: Rows) -> Rows:
+    """Sorted rows, of several of a person in a frame the first."""
+    return rows[np.unique(np.stack([rows.frames, rows.ids], axis=1), axis=0, return_index=True)[1]]
 
 
 def _seen(number: int, tracklet: Tracklet) -> Rows:

@@ -17,7 +17,7 @@ from app.shared_data import shared_data
 from reid_model.datasets import ImageArray, ReidImages, held_out, read_datasets
 from reid_model.training.opinions import merge_joints, merge_masks
 from reid_model.training.reid_teacher import ReidTeacher, TeacherFeatures, teach_features
-from reid_model.training.targets import Targets, pool_masks, render_joints
+from reid_model.training.targets import MASK_SIZE, Targets, pool_masks, render_joints
 from reid_model.training.teachers import BodyTeacher
 
 BODY = "models/teachers/pose_landmark_lite.tflite"
@@ -98,40 +98,48 @@ def make_targets(
     teacher = BodyTeacher(weights)
     others = [BodyOpinion(path) for path in opinions]
     pixels = images.decode(*SIZE)
-    count = len(pixels)
-    targets = teacher(pixels, lambda done: progress.update("teach", weights.stem, done, count))
-    joints = targets.joints
-    result = Targets(joints, targets.masks, targets.valid, images.names)
+    targets, known = _known(images.names, data)
+    rows = np.flatnonzero(~known)
+    unknown, count = pixels[rows], len(rows)
+    seen = teacher(unknown, lambda done: progress.update("teach", weights.stem, done, count))
     for path, other in zip(opinions, others, strict=True):
-        seen = other(pixels, lambda done, name=path.stem: progress.update("teach", name, done, count))  # type: ignore[misc]
-        if seen.joints is not None:
-            joints = merge_joints(result.joints, seen.joints, SIZE[0] / SIZE[1])
-            result = Targets(joints, result.masks, result.valid, result.names)
-        if seen.masks is not None:
-            result = merge_masks(result, seen.masks, seen.found)
-    return _with_known(result, data), pixels
+        opinion = other(unknown, lambda done, name=path.stem: progress.update("teach", name, done, count))  # type: ignore[misc]
+        if opinion.joints is not None:
+            seen = Targets(merge_joints(seen.joints, opinion.joints, SIZE[0] / SIZE[1]), seen.masks, seen.valid)
+        if opinion.masks is not None:
+            seen = merge_masks(seen, opinion.masks, opinion.found)
+    targets.joints[rows], targets.masks[rows], targets.valid[rows] = seen.joints, seen.masks, seen.valid
+    return targets, pixels
 
 
-def _with_known(targets: Targets, data: Sequence[str]) -> Targets:
-    """Targets in which datasets that know their own have the last word."""
-    place = {name: row for row, name in enumerate(targets.names)}
+def _known(names: Sequence[str], data: Sequence[str]) -> tuple[Targets, npt.NDArray[np.bool_]]:
+    """Targets of crops as their datasets know them, empty where they do not, and which do, `(n,)`."""
+    count = len(names)
+    targets = Targets(
+        np.zeros((count, 13, 3), np.float32), np.zeros((count, *MASK_SIZE), bool), np.zeros(count, bool), list(names)
+    )
+    known, place = np.zeros(count, bool), {name: row for row, name in enumerate(names)}
     for number, spec in enumerate(data):
         path = Path(spec.partition(":")[2]).expanduser() / OWN_TARGETS
         if path.is_file():
             own = Targets.load(path)
-            names = [f"{number}/{name}" if len(data) > 1 else name for name in own.names]
-            known = np.array([name in place for name in names], bool)
-            rows = np.array([place[name] for name in names if name in place], np.intp)
-            targets.joints[rows], targets.masks[rows] = own.joints[known], own.masks[known]
-            targets.valid[rows] = own.valid[known]
-    return targets
+            own_names = [f"{number}/{name}" if len(data) > 1 else name for name in own.names]
+            wanted = np.array([name in place for name in own_names], bool)
+            rows = np.array([place[name] for name in own_names if name in place], np.intp)
+            targets.joints[rows], targets.masks[rows] = own.joints[wanted], own.masks[wanted]
+            targets.valid[rows], known[rows] = own.valid[wanted], True
+    return targets, known
 
 
 def teacher_features(
     images: ReidImages, pixels: ImageArray, weights: Path, progress: reports.Progress
 ) -> TeacherFeatures:
-    """A re-identification teacher's features of crops, whitened on those that are not kept out."""
-    usable = ~held_out(images.identities)
+    """A re-identification teacher's features of crops, whitened on those of the first dataset that are not kept out.
+
+    On the first alone, so that another dataset beside it turns no axis and weights learned before stay of use.
+    """
+    first = np.array([name.startswith("0/") for name in images.names], bool)
+    usable = ~held_out(images.identities) & (first | ~first.any())
     return teach_features(
         ReidTeacher(weights),
         pixels,

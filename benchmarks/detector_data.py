@@ -39,7 +39,7 @@ LARGEST = 1280
 SURE_TRAIN, SURE_TEST, LEAST = 0.35, 0.25, 0.1
 """Confidence from which a tiled detection is a person when training and when testing; from `LEAST` it is unsure."""
 
-VISIBLE_TRAIN, VISIBLE_TEST = 0.35, 0.5
+VISIBLE_TRAIN, VISIBLE_TEST = 0.25, 0.5
 """Visible share from which a person of a sequence's truth counts; others count neither way."""
 
 LIKE_PEOPLE = (2, 7, 8, 12, 13)
@@ -103,7 +103,7 @@ class Crowds:
 
 
 CROWDS = {
-    "train": Crowds(range(1001, 1017), (30, 12, 50, 20), ("1280x720", "1280x720", "1280x720", "960x540"), 25, 2),
+    "train": Crowds(range(1001, 1017), (30, 12, 50, 44), ("1280x720", "1280x720", "1280x720", "960x540"), 25, 2),
     "test": Crowds(range(2001, 2003), (30,), ("1280x720",), 20, 2),
 }
 

@@ -1,6 +1,6 @@
-"""Trains the bundled detector from scratch on the pictures of `benchmarks.detector_data`.
+"""Trains the bundled detector on the pictures of `benchmarks.detector_data`, from scratch or from the shipped weights.
 
-python -m benchmarks.detector_train --data DATA/train --output RUN [--resume] [--images N] [--finish N] …
+python -m benchmarks.detector_train --data DATA/train --output RUN [--resume | --init WEIGHTS] [--images N] …
 
 The rate stays constant, so that a run may be ended whenever there is no more time, and pictures added meanwhile are
 seen from the next start on; over the last images (`--decay`, or `--finish` from a checkpoint on) it falls to nothing.
@@ -25,12 +25,16 @@ from torch import Tensor
 
 from benchmarks.detector_loss import ARCHITECTURE, Loss, collate, make_network
 from benchmarks.detector_samples import SIZES, Pool, make_sample
+from benchmarks.detector_start import start_from
 
 WARM_UP = 300
 """Steps over which the rate rises."""
 
 AVERAGING = 0.998
 """Share of the averaged weights that a step keeps."""
+
+START_BATCHES = 8
+"""Batches by which stored weights get their batch norms back."""
 
 LARGEST_GRADIENT = 10.0
 LEAST_RATE = 0.01
@@ -85,6 +89,12 @@ class Training:
             {"params": others, "weight_decay": 0.0},
         ]
         self.optimiser = torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.99))
+
+    def start(self, folder: Path, pool: Pool) -> None:
+        """Begins with stored weights instead of random ones."""
+        stream = batches(pool, self.recipe, 0)
+        start_from(self.network, folder, [next(stream)["img"] for _ in range(START_BATCHES)])
+        self.average.load_state_dict(self.network.state_dict())
 
     def learn(self, batch: dict[str, Tensor]) -> dict[str, float]:
         """One step; returns the parts of the loss."""
@@ -179,6 +189,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--resume", action="store_true", help="go on from RUN/last.pt, where there is one")
+    parser.add_argument("--init", type=Path, help="OpenVINO folder to start from, where there is nothing to go on from")
     parser.add_argument("--finish", type=int, metavar="N", help="end after N more images, the rate falling from now on")
     parser.add_argument("--images", type=int)
     parser.add_argument("--decay", type=int)
@@ -198,10 +209,12 @@ def main() -> None:
     for name in ("images", "decay", "simulated", "rate", *(() if training else ("seed", "architecture"))):
         if getattr(given, name) is not None:
             setattr(recipe, name, getattr(given, name))
-    training = training or Training(recipe)
+    fresh, training = training is None, training or Training(recipe)
     if given.finish is not None:
         recipe.images, recipe.decay = training.step * recipe.batch + given.finish, given.finish
     pool = Pool(given.data, recipe.simulated)
+    if fresh and given.init is not None:
+        training.start(given.init, pool)
     print(f"{len(pool)} pictures of {len(pool.names)} groups; {asdict(recipe)}, from step {training.step}", flush=True)
     train(training, pool, given.output, given.every)
 

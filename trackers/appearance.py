@@ -57,12 +57,20 @@ class Strangers:
     _MEMORY = 1000
     _ENOUGH = 100
     _SHARE = 5.0
+    _UNTIL_MEASURED = 2.0
 
     def __init__(self, start: float) -> None:
         self._start = start
         self._seen = np.zeros(self._MEMORY)
         self._count = 0
         self.neutral = start
+        self.usual = start * self._UNTIL_MEASURED
+
+    def speaks(self, distances: Array) -> Array:
+        """What distances `(k,)` say, in [-1, 1]: 1 for the same look, 0 neutral, −1 as far as strangers usually are."""
+        near = (self.neutral - distances) / self.neutral
+        far = (self.neutral - distances) / max(self.usual - self.neutral, 1e-3)
+        return np.asarray(np.clip(np.where(distances <= self.neutral, near, far), -1.0, 1.0))
 
     def note(self, distances: Array) -> None:
         """Takes in distances `(k,)` between different people."""
@@ -72,8 +80,9 @@ class Strangers:
         self._count += len(distances)
         known = min(self._count, self._MEMORY)
         trust = min(known / self._ENOUGH, 1.0)
-        measured = float(np.percentile(self._seen[:known], self._SHARE))
-        self.neutral = max(trust * measured + (1 - trust) * self._start, 1e-3)
+        neutral, usual = np.percentile(self._seen[:known], [self._SHARE, 50.0]).tolist()
+        self.neutral = max(trust * neutral + (1 - trust) * self._start, 1e-3)
+        self.usual = max(trust * usual + (1 - trust) * self._UNTIL_MEASURED * self._start, self.neutral)
 
 
 class Exemplars:

@@ -136,6 +136,12 @@ class TrackerConfig:
         ge=0,
         le=1,
     )
+    learn_overlap: float = Field(
+        default=0.05,
+        description="Overlap with another box from which a crop is learned only when it looks like the views known.",
+        ge=0,
+        le=1,
+    )
     exemplars: int = Field(default=6, description="Most views kept of a track.", ge=1, le=64)
     exemplar_seconds: float = Field(
         default=1.0, description="Seconds after which a track's views are refreshed.", gt=0, le=600

@@ -38,6 +38,14 @@ def iou(first: Array, second: Array) -> Array:
     return _over_union(intersection(first, second), first, second)
 
 
+def paired_iou(first: Array, second: Array) -> Array:
+    """Intersection over union of boxes `(k, 4)` and their partners `(k, 4)`, shape `(k,)`, in [0, 1]."""
+    size = np.minimum(first[:, 2:], second[:, 2:]) - np.maximum(first[:, :2], second[:, :2])
+    shared = np.maximum(size[:, 0], 0) * np.maximum(size[:, 1], 0)
+    total = area(first) + area(second) - shared
+    return np.asarray(np.divide(shared, total, out=np.zeros_like(shared), where=total > 0))
+
+
 def crowd(boxes: Array, trusted: Mask) -> tuple[Array, Array]:
     """How the boxes of one frame lie over each other.
 

@@ -245,8 +245,7 @@ class Tracker:
         rows, crops = np.nonzero(frame.allowed[:, frame.crops] & known[:, None])
         distance, mass = self._exemplars.distances(features, crops, self._tracks.keys[rows])
         belief = np.minimum(mass / self.config.full_mass, 1.0)
-        neutral = self._strangers.neutral
-        speaks = np.clip((neutral - distance) / neutral, -1.0, 1.0)
+        speaks = self._strangers.speaks(distance)
         evidence[rows, frame.crops[crops]] = self.config.appearance_weight * belief * speaks
         return evidence
 
@@ -301,6 +300,7 @@ class Tracker:
     def _learn(self, frame: Frame, match: Indices, features: Features, images: Sequence[Image] | None) -> None:
         owner = frame.owners(match)
         crops = np.flatnonzero((owner[frame.crops] >= 0) & (frame.covered[frame.crops] <= self.config.learn_covered))
+        crops = crops[self._own(frame, crops, owner, features)]
         owners = owner[frame.crops[crops]]
         self._tracks.learned[owners] = self._clock
         self._exemplars.learn(
@@ -313,6 +313,22 @@ class Tracker:
                 [None if images is None else images[crop] for crop in crops.tolist()],
             ),
         )
+
+    def _own(self, frame: Frame, crops: Indices, owner: Indices, features: Features) -> Mask:
+        """Which crops surely show their tracks' own people, shape `(k,)`.
+
+        A view of somebody else, once learned, holds the track to both: so a crop is learned from a box that no other
+        touches, or when it looks like the views there are.
+        """
+        boxes = frame.crops[crops]
+        keys = self._tracks.keys[owner[boxes]]
+        beside = np.where(np.eye(len(frame.boxes), dtype=np.bool_), 0, frame.overlap)[boxes].max(axis=1, initial=0)
+        known = self._exemplars.known(keys)
+        sure = ~known | (beside <= self.config.learn_overlap)
+        rows = np.flatnonzero(~sure)
+        distance, _ = self._exemplars.distances(features, crops[rows], keys[rows])
+        sure[rows] = distance <= self._strangers.neutral
+        return sure
 
     # ---- lifecycle ----
 

@@ -17,8 +17,8 @@ from reid_model.features import FloatArray
 def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) -> list[Identity]:
     """Links the tracklets of all cameras into identities.
 
-    Constrained agglomerative clustering over the distances of exemplar sets. Tracklets that share a frame of one
-    camera are never one identity; a tracklet without exemplars is linked to nothing. The same person leaving a
+    Constrained agglomerative clustering over the distances of exemplar sets. Tracklets that one camera shows at once in
+    different places are never one identity; a tracklet without exemplars is linked to nothing. The same person leaving a
     camera's view and coming back is linked by the same rule as across cameras. The result does not depend on the
     order of the input.
 
@@ -39,7 +39,7 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
     if len(set(keys)) < len(keys):
         camera, number = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"tracklets: expected each track number once in a camera, given {camera} track {number} twice")
-    apart = simultaneous(ordered)
+    apart = simultaneous(ordered, config.shared_overlap, config.shared_frames)
     distances = tracklet_distances(ordered, config)
     distances[apart] = np.inf
     merges = agglomerate(distances, config.threshold, config.linkage)

@@ -12,6 +12,7 @@ MOST_PEOPLE = 2000
 SMALLEST_SIDE = 64
 LARGEST_SIDE = 7680
 LONGEST = 6 * 3600.0
+LONGEST_WAIT = 60.0
 FPS_RANGE = (1.0, 120.0)
 
 
@@ -27,6 +28,7 @@ class SimulationConfig:
         size: Width and height of the pictures: even, 64 to 7680 pixels each.
         seed: 0 or more. The same configuration with the same seed gives the same files.
         start: Time of the first frame, seconds since the epoch.
+        every: Seconds between two looks at the crowd where people are cut out, at most a minute.
         workers: Most cameras rendered at the same time; none: as many as there are processor cores. The files do not
             depend on it.
 
@@ -41,6 +43,7 @@ class SimulationConfig:
     size: tuple[int, int] = (1280, 720)
     seed: int = 7
     start: float = 0.0
+    every: float = 0.4
     workers: int | None = None
 
     def __post_init__(self) -> None:
@@ -49,6 +52,8 @@ class SimulationConfig:
         _within("fps", self.fps, *FPS_RANGE)
         if not 0 < self.seconds <= LONGEST:
             raise InputError(f"seconds {self.seconds:g}: expected more than 0 and at most {LONGEST:g}")
+        if not 0 < self.every <= LONGEST_WAIT:
+            raise InputError(f"every {self.every:g}: expected seconds, more than 0 and at most {LONGEST_WAIT:g}")
         for side, pixels in zip(("width", "height"), self.size, strict=True):
             if not SMALLEST_SIDE <= pixels <= LARGEST_SIDE or pixels % 2:
                 raise InputError(

@@ -25,8 +25,6 @@ from app.simulation.writing import unwritable
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-SPACING = 0.4
-"""Seconds between two looks at the crowd."""
 TRAIN_VISIBILITY = 0.3
 QUERY_VISIBILITY = (0.1, 0.6)
 """Visible share of a query's person: covered, but not out of sight."""

@@ -19,8 +19,11 @@ LIFT = 0.03
 SLACK = 0.02
 """Metres something must be nearer to the sun than a point to shade it."""
 
-DUSK = 0.8
-"""Metres beyond an area's edge over which light falls to 1 / e: doorways are dark."""
+DUSK = 1.2
+"""Metres beyond an area's edge over which what comes in of its light falls to 1 / e: doorways are darker."""
+
+PASSAGE_LIGHT = 0.3
+"""Share of an area's light that passages have of their own."""
 
 CORNER = 0.3
 """Metres over which the dark along the foot and the head of a wall fades."""
@@ -111,7 +114,7 @@ def illuminate(setting: Setting, points: Floats, normals: Floats, wanted: Bools,
 def _openness(edges: Floats, ceiling: Number, corners: Floats, at: Floats, x: Number, y: Number, z: Number) -> Number:
     """Share of the soft light that reaches a point past what is beside it."""
     beyond = max(edges[0] - x, x - edges[2], edges[1] - y, y - edges[3], np.float32(0.0))
-    share = np.exp(-beyond / DUSK)
+    share = PASSAGE_LIGHT + (np.float32(1.0) - PASSAGE_LIGHT) * np.exp(-beyond / DUSK)
     if z < 4 * CORNER:
         height, width = corners.shape
         column = min(max(np.int64((x - at[0]) * at[2]), 0), width - 1)

@@ -14,7 +14,7 @@ from app.errors import InputError
 from app.files import prepare_folder
 from app.runtime import Interruption
 from app.simulation.config import SimulationConfig
-from app.simulation.crops import SPACING, STAGING, Crowd, Part, settle
+from app.simulation.crops import STAGING, Crowd, Part, settle
 from app.simulation.crowd import walk
 from app.simulation.filming import Footage, Shooting, shoot
 from app.simulation.layout import make_world
@@ -37,6 +37,7 @@ class Wishes(TypedDict, total=False):
     size: tuple[int, int]
     seed: int
     start: float
+    every: float
     workers: int
 
 
@@ -138,7 +139,7 @@ def shootings(
         np.array([getattr(each, name) for each in people]) for name in ("radius", "pace", "height")
     )
     motions = walk(world, radii, paces, config.frames, config.fps, config.seed, heights)
-    step = max(1, round(SPACING * config.fps)) if crops else 1
+    step = max(1, round(config.every * config.fps)) if crops else 1
     return [
         Shooting(
             world=world,

@@ -17,6 +17,9 @@ Floats = npt.NDArray[np.float64]
 LEAST_PIXELS = 16
 """Visible pixels from which somebody has a row in gt.txt: fewer show nothing that a detector could be asked for."""
 
+LEAST_VISIBILITY = 0.1
+"""Visible share from which somebody counts: below it they are out of sight."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameTruth:
@@ -98,13 +101,19 @@ def seen_joints(picture: Picture) -> npt.NDArray[np.bool_]:
 
 
 def mot_rows(truth: FrameTruth) -> str:
-    """Rows `frame,id,left,top,width,height,1,1,visibility` of everybody with `LEAST_PIXELS` or more, by id."""
+    """Rows `frame,id,left,top,width,height,counts,1,visibility` of everybody with `LEAST_PIXELS` or more, by id.
+
+    Who is hardly seen, by less than `LEAST_VISIBILITY`, does not count (0): nobody could be asked to find them. Their
+    rows stay, for they say how long somebody was out of sight.
+    """
     seen = np.flatnonzero((truth.pixels >= LEAST_PIXELS) & (truth.visibility > 0))
     boxes = _left_top_size(truth.full_box[seen])
-    table = zip(truth.ids[seen].tolist(), boxes.tolist(), truth.visibility[seen].tolist(), strict=True)
+    visibility = truth.visibility[seen]
+    counts = (visibility >= LEAST_VISIBILITY).astype(int)
+    table = zip(truth.ids[seen].tolist(), boxes.tolist(), counts.tolist(), visibility.tolist(), strict=True)
     return "".join(
-        f"{truth.frame},{person},{left:.2f},{top:.2f},{width:.2f},{height:.2f},1,1,{visibility:.4f}\n"
-        for person, (left, top, width, height), visibility in table
+        f"{truth.frame},{person},{left:.2f},{top:.2f},{width:.2f},{height:.2f},{count},1,{share:.4f}\n"
+        for person, (left, top, width, height), count, share in table
     )
 
 

@@ -25,7 +25,7 @@ DRAWS = 48
 """Sets of cameras drawn for an area; the best is taken."""
 
 SIDES = ("bottom", "right", "top", "left")
-HEIGHTS = {Ground.plaza: (3.0, 4.6), Ground.hall: (2.9, 4.2), Ground.corridor: (2.65, 2.95)}
+HEIGHTS = {Ground.plaza: (4.2, 6.0), Ground.hall: (3.2, 4.4), Ground.corridor: (2.65, 2.95)}
 FOCALS = {Ground.plaza: (700.0, 880.0), Ground.hall: (680.0, 820.0), Ground.corridor: (800.0, 960.0)}
 """Focal lengths in pixels of a picture of 1280 × 720."""
 

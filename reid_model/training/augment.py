@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,6 +12,9 @@ from torch import Tensor
 
 from reid_model.network import STRICT
 from reid_model.training.targets import SWAP
+
+LARGEST_BLUR = 4.0
+"""Pixels; more hides everything in a crop of the usual stored size."""
 
 
 @dataclass(slots=True)
@@ -40,6 +44,10 @@ class AugmentConfig:
         colour: Largest relative change of brightness, contrast and saturation.
         person: Share of crops with another person pasted over them.
         patch: Share of crops with a rectangle of another picture pasted over them.
+        balance: Largest relative change of each colour channel: another camera's white balance.
+        gamma: Largest relative change of the tone curve's exponent: another camera's exposure.
+        blur: Largest blur, standard deviation in stored pixels.
+        noise: Largest noise, standard deviation as a share of full brightness.
     """
 
     __pydantic_config__: ClassVar[dict[str, Any]] = STRICT
@@ -49,11 +57,17 @@ class AugmentConfig:
     colour: float = 0.25
     person: float = 0.35
     patch: float = 0.35
+    balance: float = 0.0
+    gamma: float = 0.0
+    blur: float = 0.0
+    noise: float = 0.0
 
     def __post_init__(self) -> None:
-        for name in ("zoom", "shift", "colour", "person", "patch"):
-            if not 0 <= getattr(self, name) <= 1 or (name == "zoom" and self.zoom == 1):
+        for name in ("zoom", "shift", "colour", "person", "patch", "balance", "gamma", "noise"):
+            if not 0 <= getattr(self, name) <= 1 or (name in ("zoom", "balance") and getattr(self, name) == 1):
                 raise ValueError(f"{name}: expected a share from 0 to 1, given {getattr(self, name)}")
+        if not 0 <= self.blur <= LARGEST_BLUR:
+            raise ValueError(f"blur: expected 0 to {LARGEST_BLUR:g} pixels, given {self.blur}")
 
 
 def _sample(pixels: Tensor, scale: Tensor, flip: Tensor, shift: Tensor, size: tuple[int, int], padding: str) -> Tensor:
@@ -65,6 +79,19 @@ def _sample(pixels: Tensor, scale: Tensor, flip: Tensor, shift: Tensor, size: tu
     theta[:, 1, 2] = -shift[:, 1] / scale
     grid = F.affine_grid(theta, [len(pixels), 1, *size], align_corners=False)
     return F.grid_sample(pixels, grid, padding_mode=padding, align_corners=False)
+
+
+def blurred(images: Tensor, sigma: Tensor) -> Tensor:
+    """Blurs each of `(n, c, h, w)` by a Gaussian of its own standard deviation in pixels, `(n,)`."""
+    n, channels, height, width = images.shape
+    reach = max(1, math.ceil(2.5 * float(sigma.max())))
+    reach = min(reach, height - 1, width - 1)
+    offsets = torch.arange(-reach, reach + 1, device=images.device)
+    taps = torch.exp(-0.5 * (offsets / sigma[:, None].clamp(min=1e-2)) ** 2)
+    taps = (taps / taps.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
+    padded = F.pad(images, (reach, reach, reach, reach), mode="replicate")
+    rows = F.conv2d(padded.flatten(0, 1)[None], taps[:, None, :, None], groups=n * channels)
+    return F.conv2d(rows, taps[:, None, None, :], groups=n * channels).view(n, channels, height, width)
 
 
 class Augmenter:
@@ -113,6 +140,7 @@ class Augmenter:
         batch.images = self._colour(batch.images)
         self._paste_people(batch, identities)
         self._paste_patches(batch)
+        batch.images = self._film(batch.images)
         batch.images = F.interpolate(batch.images, self.input_size, mode="bilinear", align_corners=False)
         return batch
 
@@ -143,6 +171,22 @@ class Augmenter:
         images = images * brightness
         images = torch.lerp(images.mean(dim=(1, 2, 3), keepdim=True), images, contrast)
         return torch.lerp(images.mean(dim=1, keepdim=True), images, saturation).clamp(0, 1)
+
+    def _film(self, images: Tensor) -> Tensor:
+        """Films crops, covers included, with another camera each: its white balance, tone curve, blur and noise."""
+        config, n = self.config, len(images)
+        if config.balance:
+            images = images * self._uniform(n, 3, 1, 1, low=1 - config.balance, high=1 + config.balance)
+        if config.gamma:
+            # Steps of equal size in log-exponent, so that darker and brighter are as likely.
+            bend = math.log1p(config.gamma)
+            images = images.clamp(1e-4, 1) ** self._uniform(n, 1, 1, 1, low=-bend, high=bend).exp()
+        if config.blur:
+            images = blurred(images, self._uniform(n, high=config.blur))
+        if config.noise:
+            noise = torch.randn(images.shape, generator=self.random).to(self.device)
+            images = images + noise * self._uniform(n, 1, 1, 1, high=config.noise)
+        return images.clamp(0, 1)
 
     def _paste_people(self, batch: Batch, identities: Tensor) -> None:
         """Covers some crops with people cut from others, from a side or from below; those people are background."""

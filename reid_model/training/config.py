@@ -128,6 +128,7 @@ class TrainConfig:
         teachers: Where targets come from.
         epochs: Passes over the training identities.
         people: Identities a batch.
+        most: Most images of an identity in an epoch, other ones in the next; 0 for all.
         images: Images of each identity in a batch; at least 2, so that every triplet has a positive.
         stored: Height and width in pixels at which crops are kept in memory, to be enlarged to the network's input.
         kept_out: Whether the 50 fixed identities for calibration are kept out of training.
@@ -150,6 +151,7 @@ class TrainConfig:
     epochs: int = 120
     people: int = 16
     images: int = 4
+    most: int = 0
     stored: tuple[int, int] = (128, 64)
     kept_out: bool = True
     backbone_weights: Path | None = None
@@ -163,4 +165,4 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _at_least(1, epochs=self.epochs, people=self.people, height=self.stored[0], width=self.stored[1])
         _at_least(2, images=self.images)
-        _at_least(0, threads=self.threads, checkpoint_seconds=self.checkpoint_seconds)
+        _at_least(0, most=self.most, threads=self.threads, checkpoint_seconds=self.checkpoint_seconds)

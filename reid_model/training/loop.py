@@ -128,7 +128,8 @@ class Trainer:
 
     def _batches(self, epoch: int) -> list[npt.NDArray[np.intp]]:
         random = np.random.default_rng([self.config.seed, epoch])
-        return list(identity_batches(self.data.labels, self.config.people, self.config.images, random))
+        config = self.config
+        return list(identity_batches(self.data.labels, config.people, config.images, random, config.most))
 
     def _tensor(self, values: npt.NDArray[np.generic], rows: npt.NDArray[np.intp]) -> Tensor:
         return torch.from_numpy(values[rows]).to(self.device)

@@ -1,5 +1,6 @@
 import time
 from collections import Counter
+from itertools import combinations
 
 import numpy as np
 import pytest
@@ -42,8 +43,10 @@ class People:
         return Features(pooled, local, saliency, np.full(count, mass, np.float32))
 
 
-def seen(camera, track, frames, exemplars):
+def seen(camera, track, frames, exemplars, left=None):
+    """A tracklet; every track of a camera stands in a place of its own, unless told where."""
     frames = np.asarray(frames, np.int64)
+    left = 100 * track if left is None else left
     count = 0 if exemplars is None else len(exemplars)
     return CameraTracklet(
         camera,
@@ -51,7 +54,7 @@ def seen(camera, track, frames, exemplars):
             track_id=track,
             frames=frames,
             times=frames / 10,
-            boxes=np.tile(np.array([10, 10, 40, 100], np.float32), (len(frames), 1)),
+            boxes=np.tile(np.array([left, 10, left + 30, 100], np.float32), (len(frames), 1)),
             scores=np.full(len(frames), 0.9, np.float32),
             exemplars=exemplars,
             exemplar_frames=np.resize(frames, count),
@@ -86,11 +89,29 @@ def test_one_person_over_cameras_and_time_is_one_identity():
 
 def test_two_in_one_frame_are_two_people_however_alike():
     people = People(1)
-    twins = [seen("east", 1, range(0, 20), people.crops(0)), seen("east", 2, range(19, 40), people.crops(0))]
+    twins = [seen("east", 1, range(0, 20), people.crops(0)), seen("east", 2, range(15, 40), people.crops(0))]
     assert [identity.status for identity in associate(twins, CONFIG)] == ["unknown", "unknown"]
     # A third view fits both; it can take only one of them along.
     groups = associate([*twins, seen("west", 1, range(0, 9), people.crops(0))], CONFIG)
     assert sorted(len(identity.members) for identity in groups) == [1, 2]
+
+
+def test_a_tracker_that_slips_for_a_moment_does_not_part_a_person():
+    people = People(1)
+    before = seen("east", 1, range(0, 20), people.crops(0))
+    for frames, left, together in (
+        (range(16, 40), None, True),  # 4 of 20 frames in two places
+        (range(15, 40), None, False),  # 5 of 20
+        (range(5, 40), 105, True),  # the second box lies over the first
+        (range(5, 40), 120, False),  # beside it, for the most part
+        (range(17, 20), None, False),  # a short one, seen with the other all its life
+    ):
+        found = associate([before, seen("east", 2, frames, people.crops(0), left)], CONFIG)
+        assert (len(found) == 1) == together, (frames, left)
+    strict = AssociationConfig(shared_frames=0, shared_overlap=1)
+    for last, together in ((20, True), (21, False)):
+        first = seen("east", 1, range(last), people.crops(0))
+        assert (len(associate([first, seen("east", 2, range(20, 40), people.crops(0))], strict)) == 1) == together
 
 
 def test_no_exemplars_no_link():
@@ -195,7 +216,7 @@ def scenes(draw):
 
 @given(scenes(), st.randoms(use_true_random=False), st.sampled_from(["average", "complete"]), st.floats(0, 2))
 def test_laws(tracklets, random, linkage, threshold):
-    config = AssociationConfig(linkage=linkage, threshold=threshold)
+    config = AssociationConfig(linkage=linkage, threshold=threshold, shared_overlap=1, shared_frames=0)
     found = associate(tracklets, config)
     assert [identity.number for identity in found] == list(range(1, len(found) + 1))
     everyone = [key for identity in found for key in keys(identity)]
@@ -211,6 +232,15 @@ def test_laws(tracklets, random, linkage, threshold):
     random.shuffle(shuffled)
     again = associate(shuffled, config)
     assert [(keys(i), i.links, i.reason) for i in again] == [(keys(i), i.links, i.reason) for i in found]
+
+
+@given(scenes(), st.floats(0, 1), st.floats(0.5, 2))
+def test_an_identity_is_in_two_places_of_a_camera_no_longer_than_it_may(tracklets, share, threshold):
+    for identity in associate(tracklets, AssociationConfig(shared_frames=share, threshold=threshold)):
+        for a, b in combinations(identity.members, 2):
+            if a.camera == b.camera:
+                shared = np.intersect1d(a.tracklet.frames, b.tracklet.frames)
+                assert len(shared) <= share * min(len(a.tracklet), len(b.tracklet))
 
 
 def test_a_thousand_tracklets_take_seconds():

@@ -52,6 +52,15 @@ def test_a_gap_filled_by_another_tracklet_of_the_person_is_not_drawn_twice() -> 
     assert rows.scores[2] == 0.5
 
 
+def test_of_two_tracklets_of_a_person_in_a_frame_the_longer_one_counts() -> None:
+    short, long = tracklet(1, [0, 1, 2]), tracklet(2, [2, 3, 4, 5])
+    long.boxes[:, 0] += 100
+    person = Identity(1, "linked", (CameraTracklet("a", short), CameraTracklet("a", long)), (), None, "")
+    for rows in (identity_rows([person], "a"), bridged_rows([person], "a", 1.0)):
+        assert rows.frames.tolist() == [1, 2, 3, 4, 5, 6]
+        assert (rows.boxes[:, 0] >= 100).tolist() == [False, False, True, True, True, True]
+
+
 @given(
     st.lists(st.lists(st.lists(st.integers(0, 40), min_size=1, unique=True).map(sorted), max_size=3), max_size=3),
     st.sampled_from([0.0, 0.3, 10.0]),

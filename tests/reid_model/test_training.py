@@ -5,6 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -18,7 +19,7 @@ from reid_model.backbones.pretrained import load_backbone, torchreid_name, torch
 from reid_model.checkpoint import WeightsError, load_weights
 from reid_model.matching import reference
 from reid_model.network import Gasm, GasmConfig
-from reid_model.training.augment import AugmentConfig, Augmenter
+from reid_model.training.augment import AugmentConfig, Augmenter, blurred
 from reid_model.training.config import LossConfig, OptimiserConfig, TrainConfig
 from reid_model.training.initialise import start_from
 from reid_model.training.log import COLUMNS
@@ -170,6 +171,17 @@ def test_batches_hold_so_many_images_of_so_many_people(people: int, images: int,
         chosen, counts = np.unique(identities[rows], return_counts=True)
         assert len(chosen) == people
         assert (counts == images).all()
+
+
+@given(most=st.integers(2, 12), seed=st.integers(0, 100))
+def test_who_is_seen_long_does_not_crowd_out_others(most: int, seed: int) -> None:
+    identities = np.repeat([0, 1, 2, 3], [100, 5, 9, 3])
+    epochs = [list(identity_batches(identities, 1, 2, np.random.default_rng([seed, epoch]), most)) for epoch in (0, 1)]
+    for rows in map(np.concatenate, epochs):
+        counts = np.bincount(identities[rows], minlength=4)
+        assert (counts == [min(most, have) // 2 * 2 for have in (100, 5, 9, 3)]).all()
+    long = [set(rows[identities[rows] == 0].tolist()) for rows in map(np.concatenate, epochs)]
+    assert long[0] != long[1], "the next epoch shows other pictures"
 
 
 def coloured_people(people: int = 8, images: int = 4) -> TrainingData:
@@ -393,6 +405,51 @@ def test_patches_are_other_scenery_and_cover_mask_and_joints() -> None:
     assert (share > 0).all()
     assert (share <= 0.66).all()
     assert ((batch.joints[:, 0, 2] == 0) == changed[:, STORED[0] // 2, STORED[1] // 2]).all()
+
+
+def test_each_crop_is_blurred_as_opencv_would() -> None:
+    random = np.random.default_rng(0)
+    images, sigma = random.random((3, 20, 12, 3)).astype(np.float32), np.array([0.0, 0.7, 1.5], np.float32)
+    ours = blurred(torch.from_numpy(images).permute(0, 3, 1, 2), torch.from_numpy(sigma)).permute(0, 2, 3, 1).numpy()
+    np.testing.assert_allclose(ours[0], images[0], atol=1e-6)
+    for row in (1, 2):
+        theirs = cv2.GaussianBlur(images[row], (9, 9), float(sigma[row]), borderType=cv2.BORDER_REPLICATE)
+        np.testing.assert_allclose(ours[row], theirs, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("setting", "told"),
+    [
+        ({"balance": 0.3}, "channels"),  # a grey crop is tinted, all of it alike
+        ({"gamma": 0.5}, "brightness"),
+        ({"blur": 2.0}, "edges"),
+        ({"noise": 0.1}, "grain"),
+    ],
+)
+def test_each_crop_is_filmed_by_another_camera(setting: dict[str, float], told: str) -> None:
+    images = torch.full((16, *STORED, 3), 100, dtype=torch.uint8)
+    images[:, 32:] = 200
+    masks, joints = torch.ones(16, 96, 32, dtype=torch.bool), torch.zeros(16, 13, 3)
+    config = AugmentConfig(zoom=0, shift=0, colour=0, person=0, patch=0, **setting)
+    film = Augmenter(config, STORED, STORED, seed=3)(images, masks, joints, torch.arange(16)).images
+    upper = film[:, :, 4:24, 4:28]
+    level = upper.mean(dim=(1, 2, 3))
+    measured = {
+        "channels": upper.mean(dim=(2, 3)).std(dim=1),
+        "brightness": (level - 100 / 255).abs(),
+        "edges": (film[:, :, 28:36].diff(dim=2).amax(dim=(1, 2, 3)) - 100 / 255).abs(),
+        "grain": upper.std(dim=(1, 2, 3)),
+    }
+    changed = {name: (values > 0.01).float().mean().item() for name, values in measured.items()}
+    assert changed[told] > 0.6
+    assert not any(changed[name] for name in {"grain", "channels"} - {told})
+    assert ((film >= 0) & (film <= 1)).all()
+
+
+def test_camera_settings_have_ranges() -> None:
+    for name, value in (("balance", 1.0), ("gamma", -0.1), ("blur", 5.0), ("noise", 2.0)):
+        with pytest.raises(ValueError, match=name):
+            AugmentConfig(**{name: value})
 
 
 def test_a_step_has_the_same_pictures_whenever_it_is_taken() -> None:

@@ -24,6 +24,13 @@ def test_iou_counts_pixels(first, second):
     np.testing.assert_allclose(gates.iou(first, second), np.reshape(expected, (len(first), len(second))))
 
 
+@given(boxes, boxes)
+def test_paired_iou_is_that_of_each_pair(first, second):
+    count = min(len(first), len(second))
+    paired = gates.paired_iou(first[:count], second[:count])
+    np.testing.assert_allclose(paired, np.diag(gates.iou(first[:count], second[:count])))
+
+
 @given(boxes)
 def test_covered_counts_pixels_of_the_box_in_front(these):
     expected = [

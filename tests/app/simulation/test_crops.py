@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -164,6 +165,9 @@ def test_people_cut_from_rendered_pictures(tmp_path: Path) -> None:
     config = SimulationConfig(cameras=2, people=24, seconds=10, seed=7, size=(480, 270))
     plans = shootings(tmp_path, make_world(config), config, wardrobe(config.people, config.seed), crops=True)
     assert list(plans[0].frames) == list(range(1, 251, 10))
+    seldom = replace(config, every=2.0)
+    fewer = shootings(tmp_path, plans[0].world, seldom, plans[0].appearances, crops=True)
+    assert list(fewer[0].frames) == list(range(1, 251, 50))
     for plan in plans:
         shoot(plan, lambda done: True)
     parts = {part.name: part for part in settle(tmp_path)}

@@ -338,6 +338,8 @@ def test_ctrl_c_leaves_whole_files(scene: Path, tmp_path: Path) -> None:
         ("--workers 0", "workers 0: at least one is needed"),
         ("--start yesterday", "--start yesterday: expected seconds or ISO 8601"),
         ("--cameras 1 --crops", "--crops needs two cameras or more"),
+        ("--every 0 --crops", "every 0: expected seconds, more than 0"),
+        ("--every 1", "--every is the time between looks of --crops"),
         ("--scene absent.yaml", "absent.yaml: no such file; name a scene.yaml"),
         ("--scene absent.yaml --cameras 2", "--cameras: the cameras are the scene's own"),
         ("--json /absent/r.json", "/absent/r.json: cannot be written"),

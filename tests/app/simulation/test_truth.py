@@ -66,6 +66,9 @@ def test_joints_count_as_seen_where_their_person_is_or_beside() -> None:
 def test_rows_are_for_those_who_are_seen() -> None:
     rows = mot_rows(frame_truth(picture(), motion(), 3, 0.08))
     assert rows == "3,5,10.00,10.00,16.00,30.00,1,1,1.0000\n3,10,12.00,10.00,16.00,20.00,1,1,0.1250\n"
+    hidden = picture()
+    hidden.visibility[hidden.visibility == 0.125] = 0.0999
+    assert mot_rows(frame_truth(hidden, motion(), 3, 0.08)).splitlines()[1].endswith(",0,1,0.0999")
     barely = picture()
     barely.visible[barely.visible == 0] = -1
     barely.visible[10 : 10 + LEAST_PIXELS - 1, 27] = 0
