@@ -111,3 +111,15 @@ def test_neutral_distance_forgets():
     for _ in range(40):
         strangers.note(np.full(30, 0.6))
     assert strangers.neutral == pytest.approx(0.6)
+
+
+def test_a_distance_speaks_for_the_person_below_neutral_and_against_up_to_what_strangers_usually_have():
+    strangers, rng = Strangers(0.3), np.random.default_rng(0)
+    for _ in range(40):
+        strangers.note(rng.uniform(0.4, 0.8, 50))
+    neutral, usual = strangers.neutral, strangers.usual
+    assert (neutral, usual) == pytest.approx((0.42, 0.6), abs=0.02)
+    distances = np.array([0.0, neutral / 2, neutral, (neutral + usual) / 2, usual, 2.0])
+    np.testing.assert_allclose(strangers.speaks(distances), [1, 0.5, 0, -0.5, -1, -1], atol=1e-6)
+    rising = strangers.speaks(np.linspace(0, 2, 200))
+    assert (np.diff(rising) <= 0).all()

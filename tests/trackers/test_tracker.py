@@ -291,6 +291,19 @@ def test_nothing_is_learned_from_a_covered_person():
     assert len(by_number[90.0].exemplars) >= 1
 
 
+@pytest.mark.parametrize(("beside", "learned"), [(14, False), (60, True)])
+def test_a_stranger_s_look_is_learned_only_where_nobody_else_can_be_meant(beside, learned):
+    """From the second second on the box shows somebody else: beside another box a slip, alone a person who turned."""
+    tracker, wardrobe = Tracker(TrackerConfig(learn_covered=1)), Wardrobe(3)
+    boxes = np.concatenate([boxes_at([100], 200), boxes_at([100 + beside], 205)])
+    for frame in range(60):
+        rows = tracker.observe(detections(boxes), frame / 10, frame)
+        who = np.where(rows == 0, 2 if frame >= 20 else 0, 1)
+        tracker.update(wardrobe.crops(who) if len(rows) else None)
+    (first,) = [each for each in tracker.flush() if each.boxes[0, 0] == 80 and 0 in each.frames]
+    assert (first.exemplar_times.max() >= 2) == learned
+
+
 def test_rows_to_embed_are_bounded_and_refer_to_the_detections_given():
     tracker = Tracker(TrackerConfig(crops_per_frame=3))
     boxes = boxes_at(np.arange(10) * 100)
