@@ -152,6 +152,11 @@ class AssociationConfig(Section):
         ge=0,
         le=1,
     )
+    camera_people: float = Field(
+        default=5.0,
+        description="People seen by a camera from which what they have in common mostly counts as the camera's look.",
+        ge=0,
+    )
     candidates: int = Field(
         default=30,
         description="Nearest tracklets by pooled feature that each is compared with in full.",

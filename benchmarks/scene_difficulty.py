@@ -1,6 +1,6 @@
 """How hard a scene is to link across cameras, whoever tracks it: true tracks, linked by appearance alone.
 
-python -m benchmarks.scene_difficulty SCENE … [--peer NETWORK …] [--json FILE]
+python -m benchmarks.scene_difficulty SCENE … [--peer NETWORK …] [--weights W] [--json FILE]
 
 Every stretch of a person in one camera is a tracklet, ended by a second out of sight; it is shown to the network by up
 to ten of its pictures, evenly spread, in which at least 30 % of the person is visible. Tracklets are joined by average
@@ -177,9 +177,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("scene", type=Path, nargs="+", help="folders with a folder for each camera")
     parser.add_argument("--peer", type=Path, action="append", default=[], help="another network; repeatable")
+    parser.add_argument("--weights", default="default", help="of our network")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
-    embedder = Embedder()
+    embedder = Embedder(arguments.weights)
     results = [result for scene in arguments.scene for result in measure(scene, arguments.peer, embedder)]
     table = Table(*results[0])
     for result in results:

@@ -17,10 +17,10 @@ from reid_model.features import FloatArray
 def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) -> list[Identity]:
     """Links the tracklets of all cameras into identities.
 
-    Constrained agglomerative clustering over the distances of exemplar sets. Tracklets that one camera shows at once in
-    different places are never one identity; a tracklet without exemplars is linked to nothing. The same person leaving a
-    camera's view and coming back is linked by the same rule as across cameras. The result does not depend on the
-    order of the input.
+    Constrained agglomerative clustering over the distances of exemplar sets. Tracklets that one camera shows at once
+    in different places are never one identity; a tracklet without exemplars is linked to nothing. The same person
+    leaving a camera's view and coming back is linked by the same rule as across cameras. The result does not depend
+    on the order of the input.
 
     Args:
         tracklets: Tracklets of all cameras; a track number occurs once in a camera.

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from app.association.cameras import camera_neutral
 from app.association.types import CameraTracklet
 from app.config import AssociationConfig
 from reid_model.features import Features, FloatArray
@@ -28,6 +29,8 @@ COMPARED = 2
 
 def tracklet_distances(tracklets: Sequence[CameraTracklet], config: AssociationConfig) -> FloatArray:
     """The distance of every tracklet to every other.
+
+    What all people of a camera have in common is taken out first (`camera_neutral`).
 
     Two tracklets are as far apart as the mean of their `config.pairs` closest exemplar pairs: a minimum that one
     wrong exemplar (a box that slipped onto a neighbour) cannot decide alone. Both directions of the asymmetric GASM
@@ -55,8 +58,12 @@ def tracklet_distances(tracklets: Sequence[CameraTracklet], config: AssociationC
     if len(owners) < 2:
         return result
     sets = [exemplars for i in owners if (exemplars := tracklets[i].tracklet.exemplars) is not None]
-    exemplars = Features.concatenate(sets)
     lengths = np.array([len(part) for part in sets])
+    names = sorted({tracklets[i].camera for i in owners})
+    cameras = np.repeat([names.index(tracklets[i].camera) for i in owners], lengths)
+    exemplars = camera_neutral(
+        Features.concatenate(sets), cameras, np.repeat(np.arange(len(sets)), lengths), config.camera_people
+    )
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     pooled = _nearest_pooled(exemplars.global_, starts)
     np.fill_diagonal(pooled, np.inf)

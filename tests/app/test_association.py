@@ -155,7 +155,7 @@ def test_two_hidden_people_are_not_linked_on_thin_evidence():
 @pytest.mark.parametrize("matching", ["global", "local", "gasm", "gated", "symmetric"])
 def test_distance_is_the_mean_of_the_closest_pairs_in_both_directions(matching):
     people = People(3, seed=4)
-    config = AssociationConfig(matching=matching, pairs=2, trusted_mass=0)
+    config = AssociationConfig(matching=matching, pairs=2, trusted_mass=0, camera_people=float("inf"))
     tracklets = [seen("a", 1, [0], people.crops(0, 3)), seen("b", 1, [0], people.crops(1, 2))]
     a, b = (item.tracklet.exemplars for item in tracklets)
     both = (reference.distances(a, b, matching) + reference.distances(b, a, matching).T) / 2

@@ -125,12 +125,17 @@ def test_a_dataset_that_knows_its_own_targets_is_taken_at_its_word(
     known.save(tmp_path / "own" / "targets.npz")
     specs = ["--data", f"market1501:{data}", "--data", f"folder:{tmp_path / 'own'}"]
     body = shared / "models/teachers/pose_landmark_lite.tflite"
-    code, _, error = run("teach", *specs, "--body", body, "--output", tmp_path / "both.npz")
+    teacher = shared / "models/peers/person-reidentification-retail-0287/person-reidentification-retail-0287.xml"
+    code, _, error = run("teach", *specs, "--body", body, "--features", teacher, "--output", tmp_path / "both.npz")
     assert code == 0, error
     both = Targets.load(tmp_path / "both.npz")
     alone = Targets.load(taught / "targets.npz")
     first = both.of([f"0/{name}" for name in alone.names], tmp_path)
     assert np.array_equal(first.masks, alone.masks), "the other dataset has its teacher's targets"
+    features = TeacherFeatures.load(tmp_path / "both.features.safetensors")
+    cells = features.of([f"0/{name}" for name in alone.names], tmp_path).cells
+    taught_alone = TeacherFeatures.load(taught / "targets.features.safetensors").of(list(alone.names), taught).cells
+    np.testing.assert_allclose(cells, taught_alone, atol=0.02, err_msg="the other dataset turned the components")
     own = both.of([f"1/{name}" for name in names], tmp_path)
     assert own.masks[:-1].all()
     np.testing.assert_allclose(own.joints[:-1], 0.25)
