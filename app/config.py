@@ -128,7 +128,7 @@ class AssociationConfig(Section):
         default="gasm", description="How exemplars of two tracklets are compared."
     )
     threshold: float = Field(
-        default=0.3,
+        default=0.5,
         description="Largest distance, [0, 2], at which two tracklets are linked into one identity.",
         ge=0,
         le=2,
@@ -139,6 +139,12 @@ class AssociationConfig(Section):
     )
     pairs: int = Field(
         default=3, description="Closest exemplar pairs whose mean is the distance of two tracklets.", ge=1, le=25
+    )
+    mean_weight: float = Field(
+        default=0.5,
+        description="Share of mean looks in the distance of two tracklets; their closest exemplar pairs have the rest.",
+        ge=0,
+        le=1,
     )
     shared_overlap: float = Field(
         default=0.3,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,6 +10,12 @@ import numpy as np
 from app.association import Identity
 from trackers import Tracklet
 from trackers.evaluation import Rows
+
+STEADY_SECONDS = 0.5
+"""Standard deviation in seconds of the moment whose boxes steady one another."""
+
+LEAST_SCORE = 0.05
+"""Score that a box counts with at least."""
 
 
 def identity_rows(identities: Sequence[Identity], camera: str) -> Rows:
@@ -20,18 +27,39 @@ def identity_rows(identities: Sequence[Identity], camera: str) -> Rows:
 
 
 def bridged_rows(identities: Sequence[Identity], camera: str, longest: float) -> Rows:
-    """The same, and where a tracklet misses frames for a moment, boxes on a straight line, with score 0.
+    """The same, steadied, and where a tracklet misses frames for a moment, boxes on a straight line, with score 0.
 
     Args:
         identities: The people.
         camera: Name of the camera.
         longest: Longest gap that is bridged, in seconds. Longer ones stay open: nobody knows where the person was.
     """
-    members = _members(identities, camera)
+    members = [(number, steadied(tracklet)) for number, tracklet in _members(identities, camera)]
     seen = [_seen(number, tracklet) for number, tracklet in members]
     rows = _sorted(seen + [_between(number, tracklet, longest) for number, tracklet in members])
     # Seen boxes come first: a person seen by another tracklet in the meantime is where that one says.
     return _single(rows)
+
+
+def steadied(tracklet: Tracklet) -> Tracklet:
+    """A tracklet whose unsure boxes lean on the sure ones around them.
+
+    Of somebody half hidden a detector boxes what it sees, and not twice alike. So each box moves, by as much as its
+    score falls short of 1, towards a straight line through the boxes of the moment, fitted with weights that fall off
+    over `STEADY_SECONDS` and rise with the fourth power of the score. It looks ahead: for recordings only.
+    """
+    times, scores = tracklet.times, tracklet.scores.astype(np.float64)
+    boxes = tracklet.boxes.astype(np.float64)
+    offset = times[None, :] - times[:, None]
+    weight = np.exp(-0.5 * (offset / STEADY_SECONDS) ** 2) * np.maximum(scores, LEAST_SCORE) ** 4
+    total, first, second = weight.sum(axis=1), (weight * offset).sum(axis=1), (weight * offset**2).sum(axis=1)
+    spread = total * second - first**2
+    sloped = spread > 1e-6 * (total * STEADY_SECONDS) ** 2
+    level, tilted = weight @ boxes, (weight * offset) @ boxes
+    line = (second[:, None] * level - first[:, None] * tilted) / np.where(sloped, spread, 1.0)[:, None]
+    line = np.where(sloped[:, None], line, level / total[:, None])
+    mixed = scores[:, None] * boxes + (1 - scores[:, None]) * line
+    return dataclasses.replace(tracklet, boxes=mixed.astype(np.float32))
 
 
 def _members(identities: Sequence[Identity], camera: str) -> list[tuple[int, Tracklet]]:

@@ -131,7 +131,7 @@ class TrackerConfig:
         default=32.0, description="Smallest height in pixels of a crop worth embedding.", ge=1, le=2000
     )
     learn_covered: float = Field(
-        default=0.3,
+        default=0.7,
         description="Largest share of a box hidden by another at which its crop is learned, [0, 1].",
         ge=0,
         le=1,

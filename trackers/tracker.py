@@ -328,7 +328,7 @@ class Tracker:
         rows = np.flatnonzero(~sure)
         distance, _ = self._exemplars.distances(features, crops[rows], keys[rows])
         sure[rows] = distance <= self._strangers.neutral
-        return sure
+        return np.asarray(sure, np.bool_)
 
     # ---- lifecycle ----
 

@@ -23,6 +23,9 @@ IntArray = npt.NDArray[np.intp]
 BLOCK = 512
 """Tracklets, or pairs of them, handled at once, to bound memory."""
 
+LEAST_WEIGHT = 1e-3
+"""Weight in a mean of an exemplar without mass."""
+
 COMPARED = 2
 """Exemplar pairs compared in full for each one that counts: pooled features choose, spatial matching has the say."""
 
@@ -33,12 +36,15 @@ def tracklet_distances(tracklets: Sequence[CameraTracklet], config: AssociationC
     What all people of a camera have in common is taken out first (`camera_neutral`).
 
     Two tracklets are as far apart as the mean of their `config.pairs` closest exemplar pairs: a minimum that one
-    wrong exemplar (a box that slipped onto a neighbour) cannot decide alone. Both directions of the asymmetric GASM
+    wrong exemplar (a box that slipped onto a neighbour) cannot decide alone. With that goes, by `config.mean_weight`,
+    the distance of their mean pooled features, by mass: the closest views of two strangers may look alike, all of
+    their views together seldom do. Both directions of the asymmetric GASM
     distance are averaged. Where neither exemplar of a pair has `config.trusted_mass`, both people are mostly hidden
     and a small distance means little: up to `config.mass_penalty` is added, in proportion to what is missing.
 
-    Each tracklet is compared spatially with its `config.candidates` nearest by pooled features; any other pair gets
-    its pooled distance, but at least just over the threshold, so that no link is made without spatial comparison.
+    Each tracklet is compared spatially with its `config.candidates` nearest by pooled features; for any other pair the
+    nearest pooled distance stands in, and the whole is at least just over the threshold, so that no link is made
+    without spatial comparison.
 
     Args:
         tracklets: n tracklets.
@@ -66,13 +72,15 @@ def tracklet_distances(tracklets: Sequence[CameraTracklet], config: AssociationC
     )
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     pooled = _nearest_pooled(exemplars.global_, starts)
-    np.fill_diagonal(pooled, np.inf)
+    np.fill_diagonal(pooled, 9.0)  # nobody is their own candidate
     rows, columns = _candidate_pairs(pooled, config.candidates)
-    block = np.maximum(pooled, np.nextafter(np.float32(config.threshold), np.float32(3)))
+    share, means = np.float32(config.mean_weight), _mean_distances(exemplars, starts)
+    block = (1 - share) * pooled + share * means
+    np.maximum(block, np.nextafter(np.float32(config.threshold), np.float32(3)), out=block)
     for start in range(0, len(rows), BLOCK):
-        part = slice(start, start + BLOCK)
-        full = _set_distances(exemplars, starts, lengths, rows[part], columns[part], config)
-        block[rows[part], columns[part]] = block[columns[part], rows[part]] = full
+        row, column = rows[start : start + BLOCK], columns[start : start + BLOCK]
+        full = _set_distances(exemplars, starts, lengths, row, column, config)
+        block[row, column] = block[column, row] = (1 - share) * full + share * means[row, column]
     np.fill_diagonal(block, np.inf)
     result[np.ix_(owners, owners)] = block
     return result
@@ -88,6 +96,14 @@ def _nearest_pooled(vectors: FloatArray, starts: IntArray) -> FloatArray:
         columns = np.minimum.reduceat(scores, starts, axis=1)
         result[first:last] = np.minimum.reduceat(columns, starts[first:last] - starts[first], axis=0)
     return np.asarray(np.minimum(result, result.T), np.float32)
+
+
+def _mean_distances(exemplars: Features, starts: IntArray) -> FloatArray:
+    """Cosine distance of the mean pooled features of every two sets, exemplars counting by mass, `(sets, sets)`."""
+    weight = exemplars.mass[:, None] + LEAST_WEIGHT
+    means = np.add.reduceat(exemplars.global_ * weight, starts, axis=0)
+    means /= np.maximum(np.linalg.norm(means, axis=1, keepdims=True), LEAST_WEIGHT)
+    return np.asarray(np.clip(1 - means @ means.T, 0, 2), np.float32)
 
 
 def _candidate_pairs(pooled: FloatArray, candidates: int) -> tuple[IntArray, IntArray]:

@@ -16,7 +16,7 @@ from reid_model.features import Features
 from reid_model.matching import reference
 from trackers.tracklet import Tracklet
 
-CONFIG = AssociationConfig()
+CONFIG = AssociationConfig(threshold=0.3)  # of the looks invented here
 D, P, LOCAL = 16, 6, 8
 
 
@@ -152,16 +152,21 @@ def test_two_hidden_people_are_not_linked_on_thin_evidence():
     assert len(associate(hidden, trusting)[0].members) == 2
 
 
+@pytest.mark.parametrize("weight", [0.0, 0.3, 1.0])
 @pytest.mark.parametrize("matching", ["global", "local", "gasm", "gated", "symmetric"])
-def test_distance_is_the_mean_of_the_closest_pairs_in_both_directions(matching):
+def test_distance_is_that_of_the_closest_pairs_in_both_directions_and_of_the_mean_looks(matching, weight):
     people = People(3, seed=4)
-    config = AssociationConfig(matching=matching, pairs=2, trusted_mass=0, camera_people=float("inf"))
+    config = AssociationConfig(
+        matching=matching, pairs=2, trusted_mass=0, camera_people=float("inf"), mean_weight=weight
+    )
     tracklets = [seen("a", 1, [0], people.crops(0, 3)), seen("b", 1, [0], people.crops(1, 2))]
     a, b = (item.tracklet.exemplars for item in tracklets)
     both = (reference.distances(a, b, matching) + reference.distances(b, a, matching).T) / 2
     # Pooled features choose four of the six pairs; the mean is over the closest two of these.
     pooled = reference.distances(a, b, "global").ravel()
-    expected = np.sort(both.ravel()[np.argsort(pooled)[:4]])[:2].mean()
+    closest = np.sort(both.ravel()[np.argsort(pooled)[:4]])[:2].mean()
+    means = [_unit((each.global_ * each.mass[:, None]).sum(axis=0)) for each in (a, b)]
+    expected = (1 - weight) * closest + weight * (1 - means[0] @ means[1])
     found = tracklet_distances(tracklets, config)
     assert found[0, 1] == found[1, 0] == pytest.approx(expected, abs=1e-5)
     assert np.isinf(np.diag(found)).all()
@@ -170,8 +175,8 @@ def test_distance_is_the_mean_of_the_closest_pairs_in_both_directions(matching):
 def test_shortlist_of_candidates_changes_no_identity():
     people = People(30, seed=2)
     tracklets = [seen(camera, i + 1, [i], people.crops(i)) for camera in "abcd" for i in range(30)]
-    full = associate(tracklets, AssociationConfig(candidates=10000))
-    short = associate(tracklets, AssociationConfig(candidates=5))
+    full = associate(tracklets, AssociationConfig(threshold=0.3, candidates=10000))
+    short = associate(tracklets, AssociationConfig(threshold=0.3, candidates=5))
     assert [keys(identity) for identity in full] == [keys(identity) for identity in short]
     assert [len(identity.members) for identity in full] == [4] * 30
 

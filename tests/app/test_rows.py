@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.association import CameraTracklet, Identity
-from app.rows import bridged_rows, identity_rows
+from app.rows import bridged_rows, identity_rows, steadied
 from trackers import Tracklet
 
 RATE = 10.0
@@ -59,6 +59,33 @@ def test_of_two_tracklets_of_a_person_in_a_frame_the_longer_one_counts() -> None
     for rows in (identity_rows([person], "a"), bridged_rows([person], "a", 1.0)):
         assert rows.frames.tolist() == [1, 2, 3, 4, 5, 6]
         assert (rows.boxes[:, 0] >= 100).tolist() == [False, False, True, True, True, True]
+
+
+def test_an_unsure_box_leans_on_the_sure_ones_around_it_and_a_sure_one_stays() -> None:
+    walker = tracklet(1, list(range(30)))
+    walker.scores[:] = 0.95
+    walker.scores[15], walker.scores[20] = 0.2, 1.0
+    walker.boxes[15, 3] = 8  # half of them is hidden
+    walker.boxes[20, 3] = 24
+    found = steadied(walker)
+    assert 17 < found.boxes[15, 3] < 20.5
+    assert found.boxes[20, 3] == 24
+    others = np.setdiff1d(np.arange(30), [15, 20])
+    np.testing.assert_allclose(found.boxes[others], walker.boxes[others], atol=0.15)
+    np.testing.assert_allclose(
+        found.boxes[:, 0], np.arange(30), atol=1e-3, err_msg="who walks evenly is where they were"
+    )
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, unique=True).map(sorted), st.integers(0, 100))
+def test_steadied_boxes_stay_among_boxes(frames: list[int], seed: int) -> None:
+    walker = tracklet(1, frames)
+    random = np.random.default_rng(seed)
+    walker.scores[:] = random.random(len(frames))
+    found = steadied(walker)
+    np.testing.assert_allclose(found.boxes[:, 0], walker.boxes[:, 0], atol=1e-2)
+    np.testing.assert_allclose(found.boxes[:, 1:4:2], walker.boxes[:, 1:4:2], atol=1e-3)
+    assert (found.frames == walker.frames).all()
 
 
 @given(
