@@ -58,6 +58,8 @@ def steadied(tracklet: Tracklet) -> Tracklet:
     level, tilted = weight @ boxes, (weight * offset) @ boxes
     line = (second[:, None] * level - first[:, None] * tilted) / np.where(sloped, spread, 1.0)[:, None]
     line = np.where(sloped[:, None], line, level / total[:, None])
+    # Boxes end with the picture, and so must what is fitted to them.
+    line = np.clip(line, boxes.min(axis=0), boxes.max(axis=0))
     mixed = scores[:, None] * boxes + (1 - scores[:, None]) * line
     return dataclasses.replace(tracklet, boxes=mixed.astype(np.float32))
 

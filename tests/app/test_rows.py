@@ -85,6 +85,8 @@ def test_steadied_boxes_stay_among_boxes(frames: list[int], seed: int) -> None:
     found = steadied(walker)
     np.testing.assert_allclose(found.boxes[:, 0], walker.boxes[:, 0], atol=1e-2)
     np.testing.assert_allclose(found.boxes[:, 1:4:2], walker.boxes[:, 1:4:2], atol=1e-3)
+    assert (found.boxes >= walker.boxes.min(axis=0) - 1e-3).all(), "inside the picture, as what was seen is"
+    assert (found.boxes <= walker.boxes.max(axis=0) + 1e-3).all()
     assert (found.frames == walker.frames).all()
 
 

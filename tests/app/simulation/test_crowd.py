@@ -224,7 +224,7 @@ def test_everybody_who_wants_to_leave_gets_to_the_door(cameras, people, seed):
 @pytest.mark.parametrize(("people", "radius"), [(1, 0.25), (3, 0.55)])
 def test_few_or_broad_people_walk_too(people, radius):
     world = make_world(SimulationConfig(cameras=2, people=people, seed=1))
-    motions = walk(world, np.full(people, radius), np.full(people, 1.0), 200, 25, 1)
+    motions = walk(world, np.full(people, radius), np.full(people, 1.0), 1000, 25, 1)  # who stands walks on in time
     assert max(len(motion.person) for motion in motions) == people
     ends = [motion.position[0] for motion in motions if 0 in motion.person]
     assert np.linalg.norm(ends[0] - ends[-1]) > 0.5

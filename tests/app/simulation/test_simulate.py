@@ -25,7 +25,7 @@ from app.simulation.masks import decode_mask
 from app.simulation.render import Renderer
 from app.simulation.scene import read_scene
 from app.simulation.simulate import plan, shootings
-from app.simulation.truth import LEAST_PIXELS, frame_truth
+from app.simulation.truth import LEAST_PIXELS, LEAST_VISIBILITY, frame_truth
 from app.simulation.wardrobe import wardrobe
 from app.simulation.writing import CameraWriter
 from app.sources import open_source
@@ -227,6 +227,7 @@ def test_mot_rows_are_the_truth_and_can_be_scored(scene: Path, truth: dict[str, 
             for frame in truth[name]
             for person in frame["people"]
             if decode_mask(person["mask"], SIZE[1], SIZE[0]).sum() >= LEAST_PIXELS
+            and person["visibility"] >= LEAST_VISIBILITY
         ]
         rows = sequence.truth
         given = np.column_stack([rows.frames, rows.ids, rows.boxes])
