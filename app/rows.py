@@ -6,13 +6,22 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from app.association import Identity
 from trackers import Tracklet
 from trackers.evaluation import Rows
 
+Floats = npt.NDArray[np.float64]
+
 STEADY_SECONDS = 0.5
 """Standard deviation in seconds of the moment whose boxes steady one another."""
+
+STEADY_REACH = 8 * STEADY_SECONDS
+"""Seconds beyond which a box counts nothing, however sure: 1e-14 of its weight would be left."""
+
+STEADY_PART = 512
+"""Rows of a tracklet that are fitted at once."""
 
 LEAST_SCORE = 0.05
 """Score that a box counts with at least."""
@@ -48,20 +57,32 @@ def steadied(tracklet: Tracklet) -> Tracklet:
     score falls short of 1, towards a straight line through the boxes of the moment, fitted with weights that fall off
     over `STEADY_SECONDS` and rise with the fourth power of the score. It looks ahead: for recordings only.
     """
-    times, scores = tracklet.times, tracklet.scores.astype(np.float64)
-    boxes = tracklet.boxes.astype(np.float64)
-    offset = times[None, :] - times[:, None]
-    weight = np.exp(-0.5 * (offset / STEADY_SECONDS) ** 2) * np.maximum(scores, LEAST_SCORE) ** 4
-    total, first, second = weight.sum(axis=1), (weight * offset).sum(axis=1), (weight * offset**2).sum(axis=1)
-    spread = total * second - first**2
-    sloped = spread > 1e-6 * (total * STEADY_SECONDS) ** 2
-    level, tilted = weight @ boxes, (weight * offset) @ boxes
-    line = (second[:, None] * level - first[:, None] * tilted) / np.where(sloped, spread, 1.0)[:, None]
-    line = np.where(sloped[:, None], line, level / total[:, None])
+    scores, boxes = tracklet.scores.astype(np.float64), tracklet.boxes.astype(np.float64)
+    # In parts, each with what is near enough in time to count, so that hours need no more memory than minutes.
+    line = np.concatenate(
+        [
+            _line(tracklet.times, scores, boxes, slice(start, min(start + STEADY_PART, len(tracklet))))
+            for start in range(0, len(tracklet), STEADY_PART)
+        ]
+    )
     # Boxes end with the picture, and so must what is fitted to them.
     line = np.clip(line, boxes.min(axis=0), boxes.max(axis=0))
     mixed = scores[:, None] * boxes + (1 - scores[:, None]) * line
     return dataclasses.replace(tracklet, boxes=mixed.astype(np.float32))
+
+
+def _line(times: Floats, scores: Floats, boxes: Floats, part: slice) -> Floats:
+    """Where the straight lines of `steadied` put the boxes of a part of a tracklet's n rows, `(k, 4)`."""
+    at = times[part]
+    near = slice(*np.searchsorted(times, [at[0] - STEADY_REACH, at[-1] + STEADY_REACH]))
+    offset = times[None, near] - at[:, None]
+    weight = np.exp(-0.5 * (offset / STEADY_SECONDS) ** 2) * np.maximum(scores[near], LEAST_SCORE) ** 4
+    total, first, second = weight.sum(axis=1), (weight * offset).sum(axis=1), (weight * offset**2).sum(axis=1)
+    spread = total * second - first**2
+    sloped = spread > 1e-6 * (total * STEADY_SECONDS) ** 2
+    level, tilted = weight @ boxes[near], (weight * offset) @ boxes[near]
+    line = (second[:, None] * level - first[:, None] * tilted) / np.where(sloped, spread, 1.0)[:, None]
+    return np.asarray(np.where(sloped[:, None], line, level / total[:, None]), np.float64)
 
 
 def _members(identities: Sequence[Identity], camera: str) -> list[tuple[int, Tracklet]]:

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import app.rows as rows_module
 from app.association import CameraTracklet, Identity
 from app.rows import bridged_rows, identity_rows, steadied
 from trackers import Tracklet
@@ -75,6 +77,16 @@ def test_an_unsure_box_leans_on_the_sure_ones_around_it_and_a_sure_one_stays() -
     np.testing.assert_allclose(
         found.boxes[:, 0], np.arange(30), atol=1e-3, err_msg="who walks evenly is where they were"
     )
+
+
+def test_a_long_tracklet_is_steadied_in_parts_as_it_would_be_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    walker, random = tracklet(1, list(range(900))), np.random.default_rng(0)
+    walker.scores[:] = random.random(900)
+    walker.boxes[:, 3] += random.normal(size=900).astype(np.float32)
+    parts = steadied(walker)
+    monkeypatch.setattr(rows_module, "STEADY_PART", 900)
+    monkeypatch.setattr(rows_module, "STEADY_REACH", 1e9)
+    np.testing.assert_allclose(parts.boxes, steadied(walker).boxes, atol=1e-3)
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, unique=True).map(sorted), st.integers(0, 100))
