@@ -22,7 +22,7 @@ from reid_model.checkpoint import load_weights, save_weights
 from reid_model.datasets import ReidImages, held_out, read_datasets
 from reid_model.fitting import FitError
 from reid_model.training.config import TrainConfig
-from reid_model.training.initialise import start_from
+from reid_model.training.initialise import fit_heads, start_from
 from reid_model.training.loop import WEIGHTS, Position, Trainer, TrainingData
 from reid_model.training.reid_teacher import TeacherFeatures
 from reid_model.training.targets import Targets
@@ -62,6 +62,8 @@ def train(
         images = read_datasets(data, "train")
         trainer = Trainer(config, training_data(images, data, config, output, progress), device)
         start_from(trainer.network, init, config.backbone_weights)
+        if init is not None:
+            fit_heads(trainer)
         line = _Reporter(config.epochs, progress)
         complete = trainer.run(output, resume=resume, report=line.update, stopped=lambda: interruption.requested)
     print(f"{output / WEIGHTS}: {'trained' if complete else 'interrupted; go on with --resume'}")

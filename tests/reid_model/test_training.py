@@ -18,8 +18,9 @@ from reid_model.backbones.pretrained import load_backbone, torchreid_name, torch
 from reid_model.checkpoint import WeightsError, load_weights
 from reid_model.matching import reference
 from reid_model.network import Gasm, GasmConfig
+from reid_model.training.augment import AugmentConfig
 from reid_model.training.config import LossConfig, OptimiserConfig, TrainConfig
-from reid_model.training.initialise import start_from
+from reid_model.training.initialise import fit_heads, start_from
 from reid_model.training.log import COLUMNS
 from reid_model.training.loop import LOG, WEIGHTS, Position, Trainer, TrainingData, learning_rate
 from reid_model.training.losses import (
@@ -244,6 +245,24 @@ def test_a_run_may_start_from_weights_of_another_input_size_but_not_of_another_n
     for other in (GasmConfig(backbone="osnet_x1_0", local_dim=16), GasmConfig(backbone="osnet_x0_25", local_dim=32)):
         with pytest.raises(WeightsError, match="but the recipe's network has"):
             start_from(Gasm(other), tmp_path / WEIGHTS, None)
+
+
+def test_heads_fitted_to_a_trained_network_know_at_once_what_it_knows(tmp_path: Path) -> None:
+    data = coloured_people()
+    plain = AugmentConfig(colour=0, person=0, patch=0, balance=0, gamma=0, blur=0, noise=0)
+    recipe = small_recipe(epochs=8, augment=plain)
+    Trainer(recipe, data).run(tmp_path)
+    losses = {}
+    for fitted in (False, True):
+        trainer = Trainer(recipe, data)
+        start_from(trainer.network, tmp_path / WEIGHTS, None)
+        if fitted:
+            fit_heads(trainer)
+        losses[fitted] = trainer.step(np.arange(32), 0, 0.0)
+    assert losses[True]["identity"] < 0.7 * losses[False]["identity"]
+    assert losses[True]["distil"] < 0.7 * losses[False]["distil"]
+    for name in ("mask", "triplet"):
+        assert losses[True][name] == losses[False][name], "the network itself stays as it was"
 
 
 @pytest.mark.parametrize("name", ["osnet_x1_0", "osnet_x0_25", "resnet50"])
