@@ -19,6 +19,12 @@ class TrackerConfig:
         ge=0,
         le=1,
     )
+    part_share: float = Field(
+        default=0.7,
+        description="Share of a low-score box inside a trusted one from which it is a part of that person, (0, 1].",
+        gt=0,
+        le=1,
+    )
     birth_score: float = Field(
         default=0.5, description="Detection score from which a box may start a track, [0, 1].", ge=0, le=1
     )

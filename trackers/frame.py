@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import supervision as sv
 
+from trackers import gates
+from trackers.config import TrackerConfig
 from trackers.gates import Mask
 from trackers.motion import Array
 
@@ -57,17 +59,21 @@ class Frame:
         return owner
 
 
-def usable(detections: sv.Detections, low_score: float) -> tuple[Indices, Array, Array]:
+def usable(detections: sv.Detections, config: TrackerConfig) -> tuple[Indices, Array, Array]:
     """The rows of the detections that can be tracked, their boxes `(m, 4)` and their scores `(m,)` in [0, 1].
 
-    Left out are boxes that are not finite, have no area or lie absurdly far out, and scores that are NaN or below
-    `low_score`. Detections without scores are all trusted.
+    Left out are boxes that are not finite, have no area or lie absurdly far out, scores that are NaN or below
+    `config.low_score`, and parts: low-score boxes of which `config.part_share` or more lies in a trusted box. Detectors
+    box a person twice, whole and in part, and the part would keep alive the track of somebody hidden behind. Detections
+    without scores are all trusted.
     """
     boxes = np.asarray(detections.xyxy, np.float64).reshape(-1, 4)
     given = detections.confidence
     scores = np.ones(len(boxes)) if given is None else np.asarray(given, np.float64)
     with np.errstate(invalid="ignore"):
         good = np.isfinite(boxes).all(axis=1) & (np.abs(boxes).max(axis=1, initial=0) <= LARGEST)
-        good &= (boxes[:, 2:] - boxes[:, :2] > 0).all(axis=1) & (scores >= low_score)
+        good &= (boxes[:, 2:] - boxes[:, :2] > 0).all(axis=1) & (scores >= config.low_score)
+        low, trusted = np.flatnonzero(good & (scores < config.high_score)), good & (scores >= config.high_score)
+    good[low] = gates.inside(boxes[low], boxes[trusted]) < config.part_share
     source = np.flatnonzero(good)
     return source, boxes[source], np.clip(scores[source], 0.0, 1.0)

@@ -66,6 +66,11 @@ def crowd(boxes: Array, trusted: Mask) -> tuple[Array, Array]:
     return _over_union(shared, boxes, boxes), covered
 
 
+def inside(boxes: Array, others: Array) -> Array:
+    """The largest share of each box `(k, 4)` that lies in one of the others `(m, 4)`, shape `(k,)`, in [0, 1]."""
+    return np.asarray(intersection(boxes, others).max(axis=1, initial=0) / area(boxes))
+
+
 def expanded(boxes: Array, margin: Array) -> Array:
     """Boxes grown on every side by `margin`, `(n, 2)` pixels in x and y."""
     return np.concatenate([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1)

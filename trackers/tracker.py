@@ -85,7 +85,7 @@ class Tracker:
         if self._frame is not None:
             raise RuntimeError("observe: expected update to finish the frame before")
         self._advance(time)
-        source, boxes, scores = usable(detections, self.config.low_score)
+        source, boxes, scores = usable(detections, self.config)
         overlap, covered = gates.crowd(boxes, scores >= self.config.high_score)
         cost, allowed = self._costs(boxes)
         match = self._matched(cost, allowed, scores)

@@ -31,6 +31,12 @@ def test_paired_iou_is_that_of_each_pair(first, second):
     np.testing.assert_allclose(paired, np.diag(gates.iou(first[:count], second[:count])))
 
 
+@given(boxes, boxes)
+def test_inside_counts_pixels_of_the_box_that_holds_most(first, second):
+    expected = [max((len(pixels(a) & pixels(b)) / len(pixels(a)) for b in second), default=0.0) for a in first]
+    np.testing.assert_allclose(gates.inside(first, second), expected)
+
+
 @given(boxes)
 def test_covered_counts_pixels_of_the_box_in_front(these):
     expected = [

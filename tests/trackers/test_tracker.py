@@ -187,6 +187,25 @@ def test_low_scores_continue_a_track_but_start_none():
     np.testing.assert_allclose(found.xyxy, boxes_at([100]))
 
 
+@pytest.mark.parametrize(("share", "held"), [(0.7, False), (1.0, True)])
+def test_a_second_box_of_the_person_in_front_does_not_go_to_the_one_behind(share, held):
+    """Somebody walks behind somebody else, whom the detector then boxes whole and once more without the legs."""
+    tracker = Tracker(TrackerConfig(part_share=share))
+    front, part = boxes_at([200], 200, 44, 130), boxes_at([204], 180, 40, 88)
+    hidden = []
+    for frame in range(40):
+        x = 120 + 4.0 * frame
+        if abs(x - 200) < 20:
+            hidden.append(frame)
+        other = part if hidden and hidden[-1] == frame else boxes_at([x], 185, 40, 100)
+        scores = np.array([0.9, 0.3 if other is part else 0.9], np.float32)
+        step(tracker, np.concatenate([front, other]), frame / 10, frame, scores)
+    one, two = sorted(tracker.flush(), key=len)
+    assert len(two) == 40
+    assert bool(set(one.frames.tolist()) & set(hidden)) == held
+    assert one.frames[-1] == 39, "found again on the other side"
+
+
 @pytest.mark.parametrize("fps", [5, 30])
 def test_somebody_faint_is_shown_once_seen_for_long_enough(fps):
     """A small or distant person never gets a high score; the record goes back to the first box all the same."""
