@@ -29,7 +29,7 @@ class TrackerConfig:
         default=0.5, description="Detection score from which a box may start a track, [0, 1].", ge=0, le=1
     )
     faint_score: float = Field(
-        default=0.25,
+        default=0.35,
         description="Detection score from which a box may start a track that must prove itself longer, [0, 1].",
         ge=0,
         le=1,
@@ -103,7 +103,7 @@ class TrackerConfig:
         default=0.0, description="Seconds without a box after which an unconfirmed track ends.", ge=0, le=10
     )
     low_seconds: float = Field(
-        default=0.5,
+        default=0.3,
         description="Seconds without a box after which low-score boxes no longer continue a track.",
         ge=0,
         le=10,

@@ -190,7 +190,7 @@ def test_low_scores_continue_a_track_but_start_none():
 @pytest.mark.parametrize(("share", "held"), [(0.7, False), (1.0, True)])
 def test_a_second_box_of_the_person_in_front_does_not_go_to_the_one_behind(share, held):
     """Somebody walks behind somebody else, whom the detector then boxes whole and once more without the legs."""
-    tracker = Tracker(TrackerConfig(part_share=share))
+    tracker = Tracker(TrackerConfig(part_share=share, low_seconds=0.5))
     front, part = boxes_at([200], 200, 44, 130), boxes_at([204], 180, 40, 88)
     hidden = []
     for frame in range(40):
@@ -231,7 +231,7 @@ def test_a_flicker_is_nobody(scores):
 
 def test_one_sure_box_makes_a_faint_candidate_firm():
     tracker = Tracker(TrackerConfig(faint_seconds=5))
-    for frame, score in enumerate([0.3, 0.3, 0.3, 0.9]):
+    for frame, score in enumerate([0.4, 0.4, 0.4, 0.9]):
         tracker.observe(detections(boxes_at(100), score), frame / 10, frame)
         assert len(tracker.update()) == (1 if score > 0.5 else 0)
 
