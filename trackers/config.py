@@ -74,6 +74,12 @@ class TrackerConfig:
         ge=0,
         le=20,
     )
+    steadiness: float = Field(
+        default=0.5,
+        description="Share of the motion model's place in the boxes given out; the rest is the box as seen, [0, 1].",
+        ge=0,
+        le=1,
+    )
 
     gate: float = Field(
         default=6.0,

@@ -104,7 +104,8 @@ class Tracker:
             crops: Their images `(h, w, 3)` uint8, in that order; kept with the views they show.
 
         Returns:
-            The frame's detections that belong to confirmed tracks, with `tracker_id`, in the order given.
+            The frame's detections that belong to confirmed tracks, with `tracker_id`, in the order given; their boxes
+            steadied by the motion model.
 
         Raises:
             RuntimeError: If `observe` was not called before.
@@ -352,10 +353,11 @@ class Tracker:
         rows = np.flatnonzero(match >= 0)
         boxes, scores = frame.boxes[match[rows]], frame.scores[match[rows]]
         tracks.motion[rows] = self._motion.correct(tracks.motion[rows], boxes, scores)
-        tracks.boxes[rows], tracks.seen[rows] = boxes, self._clock
+        share = self.config.steadiness
+        tracks.boxes[rows], tracks.seen[rows] = share * tracks.motion.boxes[rows] + (1 - share) * boxes, self._clock
         tracks.hits[rows] += 1
         tracks.firm[rows] |= scores >= self.config.birth_score
-        self._book.write(tracks.keys[rows], frame.number, frame.time, boxes, scores)
+        self._book.write(tracks.keys[rows], frame.number, frame.time, tracks.boxes[rows], scores)
 
     def _born(self, frame: Frame, match: Indices) -> Indices:
         """Starts a candidate on each likely box that is nobody's and not on top of somebody's; returns the boxes."""
@@ -408,5 +410,6 @@ class Tracker:
         shown = shown[np.argsort(match[shown], kind="stable")]
         found = frame.detections[frame.source[match[shown]]]
         assert isinstance(found, sv.Detections)
+        found.xyxy = self._tracks.boxes[shown].astype(np.float32)
         found.tracker_id = self._tracks.numbers[shown].astype(int)
         return found

@@ -20,7 +20,7 @@ class Tracks:
         keys: The tracker's own name for the track, ≥ 1, shape `(n,)`, ascending by age.
         numbers: The number it is shown under, ≥ 1; 0 while it is a candidate not yet confirmed, shape `(n,)`.
         motion: Where they are.
-        boxes: The last boxes seen, x1, y1, x2, y2 in pixels, shape `(n, 4)`.
+        boxes: The last boxes seen, steadied, x1, y1, x2, y2 in pixels, shape `(n, 4)`.
         born: Clock in seconds at the first box, shape `(n,)`.
         seen: Clock at the last box, shape `(n,)`.
         learned: Clock at which a view was last offered to the exemplars, −inf before, shape `(n,)`.
