@@ -144,3 +144,25 @@ class MotionModel:
     def spread(self, motion: Motion) -> Array:
         """Standard deviation in pixels of where the next trusted box is expected, shape `(n, 4)`."""
         return np.sqrt(motion.pp + (self._noise * motion.scale) ** 2)
+
+
+class Steady:
+    """The boxes given out: between those seen and those of the motion model, and inside the picture.
+
+    A motion model knows of no picture, and a detector's boxes end with it. So boxes given out end where boxes have been
+    seen to end.
+
+    Args:
+        share: Weight of the motion model, [0, 1].
+    """
+
+    def __init__(self, share: float) -> None:
+        self._share = share
+        self._first, self._last = np.full(2, np.inf), np.full(2, -np.inf)
+
+    def __call__(self, expected: Array, seen: Array) -> Array:
+        """Boxes `(k, 4)` from the motion model's and those seen, both `(k, 4)`."""
+        self._first = np.minimum(self._first, seen[:, :2].min(axis=0, initial=np.inf))
+        self._last = np.maximum(self._last, seen[:, 2:].max(axis=0, initial=-np.inf))
+        steady = self._share * expected + (1 - self._share) * seen
+        return np.concatenate([np.maximum(steady[:, :2], self._first), np.minimum(steady[:, 2:], self._last)], axis=1)

@@ -27,7 +27,7 @@ from trackers.config import TrackerConfig
 from trackers.crops import Need, choose, contested
 from trackers.frame import Frame, usable
 from trackers.gates import Mask
-from trackers.motion import Array, MotionModel
+from trackers.motion import Array, MotionModel, Steady
 from trackers.tracklet import Book, Image, Tracklet, record
 from trackers.tracks import Tracks
 
@@ -55,6 +55,7 @@ class Tracker:
     def __init__(self, config: TrackerConfig | None = None) -> None:
         self.config = config or TrackerConfig()
         self._motion = MotionModel(self.config)
+        self._steady = Steady(self.config.steadiness)
         self._exemplars = Exemplars(self.config.exemplars)
         self._strangers = Strangers(self.config.appearance_neutral)
         self._book = Book()
@@ -353,8 +354,7 @@ class Tracker:
         rows = np.flatnonzero(match >= 0)
         boxes, scores = frame.boxes[match[rows]], frame.scores[match[rows]]
         tracks.motion[rows] = self._motion.correct(tracks.motion[rows], boxes, scores)
-        share = self.config.steadiness
-        tracks.boxes[rows], tracks.seen[rows] = share * tracks.motion.boxes[rows] + (1 - share) * boxes, self._clock
+        tracks.boxes[rows], tracks.seen[rows] = self._steady(tracks.motion.boxes[rows], boxes), self._clock
         tracks.hits[rows] += 1
         tracks.firm[rows] |= scores >= self.config.birth_score
         self._book.write(tracks.keys[rows], frame.number, frame.time, tracks.boxes[rows], scores)

@@ -21,7 +21,9 @@ ROW = np.dtype(
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracklet:
-    """One person in one camera, from first to last box. Boxes are seen ones, steadied by the motion model, never guesses.
+    """One person in one camera, from first to last box.
+
+    Boxes are seen ones, steadied by the motion model, never guesses.
 
     Attributes:
         track_id: Number of the track, ≥ 1, as in the tracker's output.

@@ -192,6 +192,16 @@ def test_boxes_that_tremble_are_given_out_steadied():
     assert shown[0.5] < 0.9 * shown[0.0]
 
 
+def test_steadied_boxes_end_with_the_picture():
+    """Somebody walks out of a picture 400 pixels wide; the detector cuts their boxes off at its edge."""
+    tracker = Tracker(TrackerConfig(steadiness=1))
+    for frame in range(24):
+        box = boxes_at(300 + 5 * frame)
+        step(tracker, np.minimum(box, [400, 400, 400, 400]), frame / 10, frame)
+    (tracklet,) = tracker.flush()
+    assert tracklet.boxes[:, 2].max() == 400
+
+
 def test_low_scores_continue_a_track_but_start_none():
     tracker = Tracker()
     for frame in range(10):
