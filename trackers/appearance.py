@@ -72,6 +72,10 @@ class Strangers:
         far = (self.neutral - distances) / max(self.usual - self.neutral, 1e-3)
         return np.asarray(np.clip(np.where(distances <= self.neutral, near, far), -1.0, 1.0))
 
+    def distance(self, share: float) -> float:
+        """The distance at a share of the way from the neutral one to that of strangers."""
+        return float(self.neutral + share * (self.usual - self.neutral))
+
     def note(self, distances: Array) -> None:
         """Takes in distances `(k,)` between different people."""
         if not len(distances):

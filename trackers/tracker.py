@@ -13,6 +13,7 @@ The order of work in a frame, with what each part is taken from:
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
@@ -28,6 +29,7 @@ from trackers.crops import Need, choose, contested
 from trackers.frame import Frame, usable
 from trackers.gates import Mask
 from trackers.motion import Array, MotionModel, Steady
+from trackers.purity import taken_apart
 from trackers.tracklet import Book, Image, Tracklet, record
 from trackers.tracks import Tracks
 
@@ -136,7 +138,10 @@ class Tracker:
         return self._output(frame, match)
 
     def finished(self) -> list[Tracklet]:
-        """The tracklets of the tracks that ended since the last call, in the order they ended."""
+        """The tracklets of the tracks that ended since the last call, in the order they ended.
+
+        A track whose views show that it went over to somebody else is several; those after the first have new numbers.
+        """
         ended, self._ended = self._ended, []
         return ended
 
@@ -402,8 +407,13 @@ class Tracker:
         for key, number in zip(self._tracks.keys[over].tolist(), self._tracks.numbers[over].tolist(), strict=True):
             rows, views = self._book.tear_out(key), self._exemplars.forget(key)
             if number:
-                self._ended.append(record(number, rows, views))
+                parts = taken_apart(record(number, rows, views), self._strangers.distance(self.config.change_share))
+                self._ended += [parts[0], *(dataclasses.replace(part, track_id=self._number()) for part in parts[1:])]
         self._tracks = self._tracks.kept(~over)
+
+    def _number(self) -> int:
+        self._next_number += 1
+        return self._next_number - 1
 
     def _output(self, frame: Frame, match: Indices) -> sv.Detections:
         shown = np.flatnonzero((match >= 0) & self._tracks.confirmed)

@@ -337,7 +337,7 @@ def test_nothing_is_learned_from_a_covered_person():
 @pytest.mark.parametrize(("beside", "learned"), [(14, False), (60, True)])
 def test_a_stranger_s_look_is_learned_only_where_nobody_else_can_be_meant(beside, learned):
     """From the second second on the box shows somebody else: beside another box a slip, alone a person who turned."""
-    tracker, wardrobe = Tracker(TrackerConfig(learn_covered=1)), Wardrobe(3)
+    tracker, wardrobe = Tracker(TrackerConfig(learn_covered=1, change_share=10)), Wardrobe(3)
     boxes = np.concatenate([boxes_at([100], 200), boxes_at([100 + beside], 205)])
     for frame in range(60):
         rows = tracker.observe(detections(boxes), frame / 10, frame)
@@ -345,6 +345,17 @@ def test_a_stranger_s_look_is_learned_only_where_nobody_else_can_be_meant(beside
         tracker.update(wardrobe.crops(who) if len(rows) else None)
     (first,) = [each for each in tracker.flush() if each.boxes[0, 0] == 80 and 0 in each.frames]
     assert (first.exemplar_times.max() >= 2) == learned
+
+
+def test_a_track_that_went_over_to_somebody_else_ends_as_two_tracklets():
+    tracker, wardrobe = Tracker(TrackerConfig(learn_overlap=1)), Wardrobe(2)
+    for frame in range(60):
+        rows = tracker.observe(detections(boxes_at([100])), frame / 10, frame)
+        tracker.update(wardrobe.crops(np.full(len(rows), frame >= 30)) if len(rows) else None)
+    first, second = tracker.flush()
+    assert (first.track_id, second.track_id) == (1, 2)
+    assert first.frames.tolist() + second.frames.tolist() == list(range(60))
+    assert abs(second.frames[0] - 30) <= 10, "between the last view of one and the first of the other"
 
 
 def test_rows_to_embed_are_bounded_and_refer_to_the_detections_given():

@@ -1,0 +1,100 @@
+"""Tracks that changed the person, taken apart.
+
+In a crowd a track may go over to somebody else: one person comes out from behind another where the tracker expects the
+other. While it happens nobody can tell. When the track has ended its views can: those before the change and those after
+it are as far apart as strangers are.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import numpy.typing as npt
+
+from reid_model.features import Features
+from reid_model.matching import pair_distances
+from trackers.tracklet import Tracklet
+
+NEAR = 3
+"""Views on either side of a change that are compared: the person before may come back after it."""
+
+LONG_GAP = 2
+"""Frames missed in a row from which a change is sooner there than where the detector was least sure."""
+
+
+def taken_apart(tracklet: Tracklet, far: float) -> list[Tracklet]:
+    """The parts of a tracklet whose views are far from those of the part before.
+
+    Views are split where the mean GASM distance of the `NEAR` before to the `NEAR` after is greatest, in both
+    directions; if that is `far` or more, the tracklet is cut between the two views in the middle, at its longest gap
+    or, without one, where its score was lowest, and both parts are looked at again.
+
+    Args:
+        tracklet: Its views are in the order seen.
+        far: Mean distance, [0, 2], from which views show two people.
+
+    Returns:
+        The parts in order of time, all with the tracklet's number. One part: the tracklet as it was.
+    """
+    views = tracklet.exemplars
+    if views is None or len(views) < 2:
+        return [tracklet]
+    distance = _distances(views)
+    parts, whole = [], [(np.arange(len(tracklet)), np.arange(len(views)))]
+    while whole:
+        rows, shown = whole.pop()
+        found = _change(distance[np.ix_(shown, shown)], far)
+        cut = None if found is None else _cut(tracklet, rows, tracklet.exemplar_frames[shown[found - 1 : found + 1]])
+        if found is None or not cut:
+            parts.append((rows, shown))
+        else:
+            whole += [(rows[cut:], shown[found:]), (rows[:cut], shown[:found])]
+    return [tracklet] if len(parts) == 1 else [_part(tracklet, rows, shown) for rows, shown in parts]
+
+
+def _distances(views: Features) -> npt.NDArray[np.float32]:
+    """GASM distances of all pairs of views, both directions averaged, `(K, K)`."""
+    first, second = (index.ravel() for index in np.indices((len(views), len(views))))
+    return np.asarray(pair_distances(views, views, first, second, "symmetric").reshape(len(views), -1))
+
+
+def _change(distance: npt.NDArray[np.float32], far: float) -> int | None:
+    """How many views come before the change of the person, or None where there is none."""
+    means = [
+        distance[max(0, before - NEAR) : before, before : before + NEAR].mean() for before in range(1, len(distance))
+    ]
+    if not means or max(means) < far:
+        return None
+    return 1 + int(np.argmax(means))
+
+
+def _cut(tracklet: Tracklet, rows: npt.NDArray[np.intp], views: npt.NDArray[np.int64]) -> int:
+    """How many of the rows come before a change that happened between two views, given by their frames.
+
+    0 where all of them are on one side.
+    """
+    frames = tracklet.frames[rows]
+    between = np.flatnonzero((frames >= views[0]) & (frames < views[1]))
+    if not len(between) or between[-1] + 1 == len(rows):
+        return 0
+    missed = frames[between + 1] - frames[between]
+    if missed.max() > LONG_GAP:
+        return int(between[missed.argmax()]) + 1
+    return int(between[tracklet.scores[rows[between]].argmin()]) + 1
+
+
+def _part(tracklet: Tracklet, rows: npt.NDArray[np.intp], shown: npt.NDArray[np.intp]) -> Tracklet:
+    assert tracklet.exemplars is not None
+    return dataclasses.replace(
+        tracklet,
+        frames=tracklet.frames[rows],
+        times=tracklet.times[rows],
+        boxes=tracklet.boxes[rows],
+        scores=tracklet.scores[rows],
+        exemplars=tracklet.exemplars[shown],
+        exemplar_frames=tracklet.exemplar_frames[shown],
+        exemplar_times=tracklet.exemplar_times[shown],
+        exemplar_boxes=tracklet.exemplar_boxes[shown],
+        exemplar_crops=tuple(tracklet.exemplar_crops[view] for view in shown.tolist()),
+    )
