@@ -192,7 +192,7 @@ class TrackerConfig:
         default=1.0, description="Fastest walk assumed of a lost person, in body heights per second.", gt=0, le=20
     )
     change_share: float = Field(
-        default=0.8,
+        default=0.6,
         description="How far the views of an ended track are apart when they are two people's, from the neutral "
         "distance (0) to that of strangers (1); 10: they never are.",
         ge=0,

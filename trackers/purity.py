@@ -16,9 +16,6 @@ from reid_model.features import Features
 from reid_model.matching import pair_distances
 from trackers.tracklet import Tracklet
 
-NEAR = 3
-"""Views on either side of a change that are compared: the person before may come back after it."""
-
 LONG_GAP = 2
 """Frames missed in a row from which a change is sooner there than where the detector was least sure."""
 
@@ -26,9 +23,10 @@ LONG_GAP = 2
 def taken_apart(tracklet: Tracklet, far: float) -> list[Tracklet]:
     """The parts of a tracklet whose views are far from those of the part before.
 
-    Views are split where the mean GASM distance of the `NEAR` before to the `NEAR` after is greatest, in both
-    directions; if that is `far` or more, the tracklet is cut between the two views in the middle, at its longest gap
-    or, without one, where its score was lowest, and both parts are looked at again.
+    Views are split where the mean GASM distance of those before to those after is greatest, in both directions, pairs
+    counting less the more views are between them: the person before may come back. If it is `far` or more, the tracklet
+    is cut between the two views in the middle, at its longest gap or, without one, where its score was lowest, and both
+    parts are looked at again.
 
     Args:
         tracklet: Its views are in the order seen.
@@ -61,8 +59,10 @@ def _distances(views: Features) -> npt.NDArray[np.float32]:
 
 def _change(distance: npt.NDArray[np.float32], far: float) -> int | None:
     """How many views come before the change of the person, or None where there is none."""
+    order = np.arange(len(distance))
+    weight = 1 / np.maximum(np.abs(order[:, None] - order), 1)
     means = [
-        distance[max(0, before - NEAR) : before, before : before + NEAR].mean() for before in range(1, len(distance))
+        np.average(distance[:before, before:], weights=weight[:before, before:]) for before in range(1, len(distance))
     ]
     if not means or max(means) < far:
         return None
