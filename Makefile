@@ -8,6 +8,8 @@ FIND_PYTHON = for p in python3 python3.13 python3.12 python3.11; do \
 SHARED ?= ../shared
 MARKET := $(SHARED)/data/market1501
 PEERS := $(SHARED)/models/peers
+# PEERS_PYTHON: python of an environment with roboflow's and BoxMOT's trackers, made as benchmarks/tracking.py says.
+PEERS_OPTION := $(if $(PEERS_PYTHON),--peers-python $(PEERS_PYTHON))
 
 .PHONY: install demo test lint bench endure clean
 
@@ -37,6 +39,9 @@ bench: install
 	$(BIN)/python -m benchmarks.reid --data $(MARKET) --json benchmarks/reid.json \
 		--peer $(PEERS)/person-reidentification-retail-0277/person-reidentification-retail-0277.xml \
 		--peer $(PEERS)/person-reidentification-retail-0287/person-reidentification-retail-0287.xml
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tracking --sequence $(SHARED)/data/mot-boxes \
+		$(PEERS_OPTION) --json benchmarks/tracking.json
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tracking --speed $(PEERS_OPTION) --json benchmarks/tracking_speed.json
 
 endure: install
 	$(BIN)/python -m benchmarks.endure --json benchmarks/endure.json
