@@ -26,7 +26,8 @@ class Tracklet:
     Boxes are seen ones, steadied by the motion model, never guesses.
 
     Attributes:
-        track_id: Number of the track, ≥ 1, as in the tracker's output.
+        track_id: Number of the track, ≥ 1, as in the tracker's output; that of a later part of a track that changed the
+            person is new.
         frames: Frame indices, shape `(n,)`, int64; n ≥ 1.
         times: Times in seconds as given to the tracker, shape `(n,)`, float64.
         boxes: Boxes x1, y1, x2, y2 in source pixels, shape `(n, 4)`, float32. The boxes seen before the track was

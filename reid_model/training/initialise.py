@@ -15,6 +15,7 @@ from reid_model.backbones.pretrained import load_backbone
 from reid_model.checkpoint import WeightsError, load_weights
 from reid_model.network import Gasm
 from reid_model.training.loop import Trainer
+from reid_model.training.sampler import identity_batches
 
 HEAD_CROPS = 4
 """Crops of a person that a classifier's first weights are made of."""
@@ -66,7 +67,9 @@ def fit_heads(trainer: Trainer) -> None:
         trainer: A run whose network was filled by `start_from`; its heads are overwritten.
     """
     data, heads = trainer.data, trainer.heads
-    rows = _some_of_each(data.labels, HEAD_CROPS, np.random.default_rng(trainer.config.seed))
+    random = np.random.default_rng(trainer.config.seed)
+    few = identity_batches(data.labels, 1, HEAD_CROPS, random, most=HEAD_CROPS)
+    rows = random.permutation(np.concatenate(list(few)))
     features = _features(trainer, rows)
     labels = torch.from_numpy(data.labels[rows]).to(features.device)
     units = F.normalize(features, dim=1)
@@ -76,7 +79,8 @@ def fit_heads(trainer: Trainer) -> None:
     # A crop's own class without the crop: the length would be too great for crops that are new.
     others = F.normalize(sums[labels] - units, dim=1)
     logits.scatter_(1, labels[:, None], (features * others).sum(dim=1, keepdim=True))
-    losses = [float(F.cross_entropy(scale * logits, labels, label_smoothing=0.1)) for scale in SCALES]
+    smoothing = trainer.config.losses.smoothing
+    losses = [float(F.cross_entropy(scale * logits, labels, label_smoothing=smoothing)) for scale in SCALES]
     with torch.no_grad():
         heads.classifier.weight.copy_(float(SCALES[int(np.argmin(losses))]) * means)
         if data.teacher is not None:
@@ -84,15 +88,6 @@ def fit_heads(trainer: Trainer) -> None:
             gram = features.T @ features
             gram.diagonal().add_(RIDGE * gram.diagonal().mean())
             heads.projection.weight.copy_(torch.linalg.solve(gram, features.T @ wanted).T)
-
-
-def _some_of_each(labels: npt.NDArray[np.int64], most: int, random: np.random.Generator) -> npt.NDArray[np.intp]:
-    """Row numbers of at most `most` entries of each label, chosen at random, in a random order."""
-    shuffled = random.permutation(len(labels))
-    order = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    _, starts, counts = np.unique(labels[order], return_index=True, return_counts=True)
-    rank = np.arange(len(order)) - np.repeat(starts, counts)
-    return random.permutation(order[rank < most])
 
 
 def _features(trainer: Trainer, rows: npt.NDArray[np.intp]) -> Tensor:

@@ -57,3 +57,28 @@ def detections(boxes, scores=0.9):
     )
     found.xyxy[:] = boxes
     return found
+
+
+def step(tracker, boxes, time, frame, scores=0.9):
+    tracker.observe(detections(boxes, scores), time, frame)
+    return tracker.update()
+
+
+def follow(tracker, paths, fps, seconds, present=lambda person, time: True, wardrobe=None, mass=0.5):
+    """Walks people along paths; returns {person: [(time, id), …]} as shown online."""
+    shown = {person: [] for person in range(len(paths))}
+    for frame in range(round(seconds * fps)):
+        time = frame / fps
+        there = [person for person in range(len(paths)) if present(person, time)]
+        boxes = np.concatenate([np.zeros((0, 4)), *(paths[person](time) for person in there)])
+        rows = tracker.observe(detections(boxes), time, frame)
+        features = wardrobe.crops(np.array(there, int)[rows], mass) if wardrobe and len(rows) else None
+        found = tracker.update(features)
+        for box, number in zip(found.xyxy, found.tracker_id, strict=True):
+            person = there[int(np.abs(boxes - box).sum(axis=1).argmin())]
+            shown[person].append((time, int(number)))
+    return shown
+
+
+def numbers(shown):
+    return {person: sorted({number for _, number in seen}) for person, seen in shown.items()}
