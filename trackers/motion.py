@@ -19,6 +19,8 @@ import numpy.typing as npt
 from trackers.config import TrackerConfig
 
 Array = npt.NDArray[np.float64]
+Affine = npt.NDArray[np.float64]
+"""A map `(2, 3)` of points x, y in pixels: the matrix in the first two columns, the shift in the last."""
 
 
 def to_centre(boxes: Array) -> Array:
@@ -31,6 +33,24 @@ def to_corners(centres: Array) -> Array:
     """Centre boxes to corner boxes, `(n, 4)`; sides below one pixel become one pixel."""
     half = np.maximum(centres[:, 2:], 1.0) / 2
     return np.concatenate([centres[:, :2] - half, centres[:, :2] + half], axis=1)
+
+
+def checked(by: Affine) -> Affine:
+    """The map, if a camera's motion can be one.
+
+    Raises:
+        ValueError: If it is not 2×3, not finite, or turns the picture over.
+    """
+    by = np.asarray(by, np.float64)
+    if by.shape != (2, 3) or not np.isfinite(by).all() or np.linalg.det(by[:, :2]) <= 0:
+        raise ValueError(f"moved: expected a finite map (2, 3) that does not mirror, given {by.tolist()}")
+    return by
+
+
+def moved_centres(centres: Array, by: Affine) -> Array:
+    """Centre boxes `(n, 4)` carried along by a map: upright as before, their sides by the map's scale."""
+    scale = np.sqrt(np.linalg.det(by[:, :2]))
+    return np.concatenate([centres[:, :2] @ by[:, :2].T + by[:, 2], scale * centres[:, 2:]], axis=1)
 
 
 @dataclass(slots=True)
@@ -66,6 +86,33 @@ class Motion:
     def joined(self, other: Motion) -> Motion:
         """These filters followed by others."""
         return Motion(*(np.concatenate([getattr(self, f.name), getattr(other, f.name)]) for f in fields(self)))
+
+    def moved(self, by: Affine) -> Motion:
+        """These filters in a picture that the camera's motion has shifted, turned and zoomed.
+
+        Turning mixes x and y. What the filters then know of both together is let go, since they know no such thing:
+        the variance along each axis is right, and every 2×2 block stays a covariance, being a sum of such.
+
+        Args:
+            by: Map from the pixels of the picture before to those of this one, a similarity or nearly one.
+
+        Raises:
+            ValueError: If it is no such map.
+        """
+        by = checked(by)
+        turn, scale = by[:, :2], np.sqrt(np.linalg.det(by[:, :2]))
+
+        def spread(variance: Array) -> Array:
+            return np.concatenate([variance[:, :2] @ (turn**2).T, scale**2 * variance[:, 2:]], axis=1)
+
+        return Motion(
+            moved_centres(self.position, by),
+            np.concatenate([self.velocity[:, :2] @ turn.T, scale * self.velocity[:, 2:]], axis=1),
+            spread(self.pp),
+            spread(self.pv),
+            spread(self.vv),
+            scale * self.scale,
+        )
 
     @property
     def boxes(self) -> Array:
@@ -150,7 +197,7 @@ class Steady:
     """The boxes given out: between those seen and those of the motion model, and inside the picture.
 
     A motion model knows of no picture, and a detector's boxes end with it. So boxes given out end where boxes have been
-    seen to end.
+    seen to end. That is where the picture ends, whatever it shows: a camera that moves does not move it.
 
     Args:
         share: Weight of the motion model, [0, 1].

@@ -28,7 +28,7 @@ from trackers.config import TrackerConfig
 from trackers.crops import Need, choose, contested
 from trackers.frame import Frame, usable
 from trackers.gates import Mask
-from trackers.motion import Array, MotionModel, Steady
+from trackers.motion import Affine, Array, MotionModel, Steady, moved_centres, to_centre, to_corners
 from trackers.purity import taken_apart
 from trackers.tracklet import Book, Image, Tracklet, record
 from trackers.tracks import Tracks
@@ -68,7 +68,7 @@ class Tracker:
         self._ended: list[Tracklet] = []
         self._frame: Frame | None = None
 
-    def observe(self, detections: sv.Detections, time: float, frame: int) -> Indices:
+    def observe(self, detections: sv.Detections, time: float, frame: int, moved: Affine | None = None) -> Indices:
         """Takes a frame's boxes and decides which are worth embedding.
 
         Args:
@@ -76,6 +76,8 @@ class Tracker:
                 Boxes that are not finite or have no area, and scores that are NaN, are left out.
             time: Time of the frame in seconds.
             frame: Index of the frame.
+            moved: Map `(2, 3)` from the pixels of the frame before to those of this one where the camera moved. None
+                where it stood still or nobody can tell, as at a cut: everybody is looked for where they were.
 
         Returns:
             Rows of `detections` whose crops should be embedded, most useful first, shape `(k,)`, at most
@@ -83,11 +85,11 @@ class Tracker:
 
         Raises:
             RuntimeError: If the frame before was not finished by `update`.
-            ValueError: If the time is not finite.
+            ValueError: If the time is not finite, or the map is none of a camera's motion.
         """
         if self._frame is not None:
             raise RuntimeError("observe: expected update to finish the frame before")
-        self._advance(time)
+        self._advance(time, moved)
         source, boxes, scores = usable(detections, self.config)
         overlap, covered = gates.crowd(boxes, scores >= self.config.high_score)
         cost, allowed = self._costs(boxes)
@@ -158,10 +160,13 @@ class Tracker:
 
     # ---- time ----
 
-    def _advance(self, time: float) -> None:
-        """Moves the clock and every track to the frame's time."""
+    def _advance(self, time: float, moved: Affine | None) -> None:
+        """Moves the clock and every track to the frame's time, and to where the camera now looks."""
         if not np.isfinite(time):
             raise ValueError(f"time: expected seconds, given {time}")
+        if moved is not None:
+            self._tracks.motion = self._tracks.motion.moved(moved)
+            self._tracks.boxes = to_corners(moved_centres(to_centre(self._tracks.boxes), moved))
         step = 0.0 if self._time is None else max(time - self._time, STEP)
         self._time = time
         self._clock += step
