@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,13 +25,8 @@ def connect(path: Path, *, read_only: bool) -> Engine:
     Writers use write-ahead logging with full synchronisation: what was committed survives a kill or a power cut, and
     readers go on while one writes.
     """
-    address = f"file:{quote(str(path.absolute()))}?mode={'ro' if read_only else 'rw'}"
-
-    def opened() -> sqlite3.Connection:
-        # isolation_level None: transactions begin where SQLAlchemy says, not where the driver guesses.
-        return sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
-
-    engine = create_engine("sqlite://", creator=opened, poolclass=QueuePool)
+    mode = "ro" if read_only else "rw"
+    engine = create_engine("sqlite://", creator=lambda: _plain(path, mode), poolclass=QueuePool)
 
     @event.listens_for(engine, "connect")
     def _pragmas(connection: sqlite3.Connection, _record: Any) -> None:
@@ -40,6 +35,8 @@ def connect(path: Path, *, read_only: bool) -> Engine:
         if not read_only:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            # What is deleted is overwritten with zeros, not only forgotten.
+            connection.execute("PRAGMA secure_delete=ON")
 
     @event.listens_for(engine, "begin")
     def _begin(connection: Connection) -> None:
@@ -84,6 +81,32 @@ def create_file(path: Path) -> None:
         raise InputError(f"{path}: cannot be created, {path.parent} does not exist; make that folder first") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be created: {error.strerror}; give a path in a writable folder") from None
+
+
+def copy_file(path: Path, copy: Path) -> None:
+    """Copies what is committed, whole or not at all, while others read and write; a file of that name is replaced.
+
+    Raises:
+        InputError: If the copy cannot be written.
+    """
+    partial = copy.with_name(f".{copy.name}.part")
+    try:
+        partial.unlink(missing_ok=True)
+        with closing(_plain(path, "ro")) as source, closing(sqlite3.connect(partial)) as target:
+            source.backup(target)
+        with partial.open("rb") as file:
+            os.fsync(file.fileno())
+        partial.replace(copy)
+    except (OSError, sqlite3.Error) as error:
+        partial.unlink(missing_ok=True)
+        cause = error.strerror if isinstance(error, OSError) else error
+        raise InputError(f"{copy}: cannot be written ({cause}); give a writable folder with room for a copy") from None
+
+
+def _plain(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection without SQLAlchemy; isolation_level None: transactions begin where they are said to."""
+    address = f"file:{quote(str(path.absolute()))}?mode={mode}"
+    return sqlite3.connect(address, uri=True, isolation_level=None, timeout=BUSY_SECONDS, check_same_thread=False)
 
 
 def check_file(path: Path, *, read_only: bool) -> None:

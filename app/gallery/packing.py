@@ -8,10 +8,10 @@ All little-endian, row-major, without headers; shapes follow from the gallery's 
 | tracklets.times | float64 | (n,) |
 | tracklets.boxes | float32 | (n, 4): left, top, right, bottom |
 | tracklets.scores | float32 | (n,) |
-| sightings.pooled | float16 | (D,) |
-| sightings.local | float16 | (P, d) |
-| sightings.saliency | float16 | (P,) |
-| sightings.crop | JPEG | |
+| vectors.pooled | float16 | (D,) |
+| vectors.local | float16 | (P, d) |
+| vectors.saliency | float16 | (P,) |
+| crops.jpeg | JPEG | |
 """
 
 from __future__ import annotations

@@ -6,11 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
-from sqlalchemy import Connection, select
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, Select, select
 
 from app.gallery.packing import Dimensions, unpack, unpack_features
 from app.gallery.rows import AuditEntry, CameraRow, IdentityRow, Sighting, TrackletRow
-from app.gallery.schema import AuditRecord, Camera, IdentityRecord, Meta, SightingRecord, TrackletRecord
+from app.gallery.schema import (
+    AuditRecord,
+    Camera,
+    CropRecord,
+    IdentityRecord,
+    Meta,
+    SightingRecord,
+    TrackletRecord,
+    VectorRecord,
+)
 from reid_model.features import Features
 
 KEYS_AT_ONCE = 500
@@ -28,6 +39,7 @@ class Filter:
         end: Latest time, included, or None.
         track: Track number, or None.
         identity: Identity number, or None.
+        after: Sightings with a larger number only, or None.
     """
 
     now: float
@@ -36,6 +48,25 @@ class Filter:
     end: float | None = None
     track: int | None = None
     identity: int | None = None
+    after: int | None = None
+
+    def apply(self, query: Select[Any]) -> Select[Any]:
+        """The query of sightings, their tracklets and cameras, with these conditions."""
+        table, owner = SightingRecord, TrackletRecord
+        query = query.where(table.expires > self.now)
+        if self.cameras is not None:
+            query = query.where(Camera.name.in_(self.cameras))
+        if self.start is not None:
+            query = query.where(table.time >= self.start)
+        if self.end is not None:
+            query = query.where(table.time <= self.end)
+        if self.track is not None:
+            query = query.where(owner.track == self.track)
+        if self.identity is not None:
+            query = query.where(owner.identity == self.identity)
+        if self.after is not None:
+            query = query.where(table.id > self.after)
+        return query
 
 
 def meta(connection: Connection) -> dict[str, str]:
@@ -69,6 +100,20 @@ def tracklet_keys(connection: Connection) -> dict[tuple[str, int], int]:
     return {(name, track): key for name, track, key in connection.execute(query)}
 
 
+def check_new(connection: Connection, camera: str, tracks: Sequence[int]) -> None:
+    """Sees that a camera has no tracks of these numbers.
+
+    Raises:
+        ValueError: If it has one, or a number is given twice.
+    """
+    twice = {track for track in tracks if tracks.count(track) > 1} if len(set(tracks)) < len(tracks) else set()
+    for some in _parts(tracks):
+        query = select(TrackletRecord.track).join_from(TrackletRecord, Camera)
+        twice.update(connection.scalars(query.where(Camera.name == camera, TrackletRecord.track.in_(some))))
+    if twice:
+        raise ValueError(f"tracklets: camera {camera} has a track {min(twice)} already")
+
+
 def tracklets(connection: Connection, camera: str | None, track: int | None) -> Iterator[TrackletRow]:
     """Tracklets of one camera or of all, by camera and track number.
 
@@ -97,46 +142,72 @@ def tracklets(connection: Connection, camera: str | None, track: int | None) -> 
         )
 
 
+def revision(connection: Connection) -> int:
+    """How many changes of sightings were committed."""
+    return int(meta(connection).get("revision", 0))
+
+
+def sighting_ids(connection: Connection, chosen: Filter) -> npt.NDArray[np.int64]:
+    """The numbers of the wanted sightings, `(n,)`, ascending."""
+    query = (
+        select(SightingRecord.id)
+        .join_from(SightingRecord, TrackletRecord)
+        .join(Camera, TrackletRecord.camera_id == Camera.id)
+        .order_by(SightingRecord.id)
+    )
+    return np.fromiter(connection.scalars(chosen.apply(query)), np.int64)
+
+
 def sightings(connection: Connection, chosen: Filter) -> tuple[list[Sighting], Features | None]:
     """The wanted sightings and their features.
 
     Raises:
         ValueError: If stored bytes are not what they should be.
     """
-    table, owner = SightingRecord, TrackletRecord
-    query = (
-        select(
-            *(table.id, Camera.name, owner.track, table.frame, table.time),
-            *(table.left, table.top, table.right, table.bottom, table.mass),
-            *(owner.first_time, owner.last_time, owner.identity, IdentityRecord.status),
-            *(table.pooled, table.local, table.saliency),
-        )
-        .join_from(table, owner)
-        .join(Camera, owner.camera_id == Camera.id)
-        .outerjoin(IdentityRecord, owner.identity == IdentityRecord.number)
-        .where(table.expires > chosen.now)
-        .order_by(table.id)
-    )
-    if chosen.cameras is not None:
-        query = query.where(Camera.name.in_(chosen.cameras))
-    if chosen.start is not None:
-        query = query.where(table.time >= chosen.start)
-    if chosen.end is not None:
-        query = query.where(table.time <= chosen.end)
-    if chosen.track is not None:
-        query = query.where(owner.track == chosen.track)
-    if chosen.identity is not None:
-        query = query.where(owner.identity == chosen.identity)
+    vector = VectorRecord
+    query = _rows(vector.pooled, vector.local, vector.saliency).join(vector, vector.sighting_id == SightingRecord.id)
     rows: list[Sighting] = []
     vectors: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])
-    for row in connection.execute(query):
-        rows.append(_sighting(*cast(tuple[Any, ...], row[:-3])))
+    for row in connection.execute(chosen.apply(query).order_by(SightingRecord.id)):
+        rows.append(_sighting(*row[:-3]))
         for kept, value in zip(vectors, row[-3:], strict=True):
             kept.append(cast(bytes, value))
     size = dimensions(connection)
     if not rows or size is None:
         return [], None
     return rows, unpack_features(*vectors, [row.mass for row in rows], size)
+
+
+def rows_of(connection: Connection, ids: Sequence[int], now: float) -> list[Sighting | None]:
+    """Sightings without their vectors, in the order asked; None where there is none or it has expired."""
+    found: dict[int, Sighting] = {}
+    for some in _parts(ids):
+        query = Filter(now).apply(_rows().where(SightingRecord.id.in_(some)))
+        for row in connection.execute(query):
+            found[row[0]] = _sighting(*row)
+    return [found.get(key) for key in ids]
+
+
+def _rows(*more: Any) -> Select[Any]:
+    """Everything about sightings that `_sighting` takes, and more columns behind."""
+    table, owner = SightingRecord, TrackletRecord
+    columns: list[Any] = [
+        *(table.id, Camera.name, owner.track, table.frame, table.time),
+        *(table.left, table.top, table.right, table.bottom, table.mass),
+        *(owner.first_time, owner.last_time, owner.identity, IdentityRecord.status),
+    ]
+    return (
+        select(*columns, *more)
+        .join_from(table, owner)
+        .join(Camera, owner.camera_id == Camera.id)
+        .outerjoin(IdentityRecord, owner.identity == IdentityRecord.number)
+    )
+
+
+def _parts(ids: Sequence[int]) -> Iterator[list[int]]:
+    for start in range(0, len(ids), KEYS_AT_ONCE):
+        # numpy's integers are not the database's.
+        yield [int(key) for key in ids[start : start + KEYS_AT_ONCE]]
 
 
 def _sighting(
@@ -161,12 +232,14 @@ def _sighting(
 
 def crops(connection: Connection, ids: Sequence[int], now: float) -> list[bytes | None]:
     """The pictures of sightings, in the order asked; None where none is stored or it has expired."""
-    found: dict[int, bytes | None] = {}
-    for start in range(0, len(ids), KEYS_AT_ONCE):
-        query = select(SightingRecord.id, SightingRecord.crop).where(
-            SightingRecord.id.in_(ids[start : start + KEYS_AT_ONCE]), SightingRecord.expires > now
+    found: dict[int, bytes] = {}
+    for some in _parts(ids):
+        query = (
+            select(CropRecord.sighting_id, CropRecord.jpeg)
+            .join(SightingRecord, SightingRecord.id == CropRecord.sighting_id)
+            .where(CropRecord.sighting_id.in_(some), SightingRecord.expires > now)
         )
-        found.update((key, crop) for key, crop in connection.execute(query))
+        found.update((key, jpeg) for key, jpeg in connection.execute(query))
     return [found.get(key) for key in ids]
 
 

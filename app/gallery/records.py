@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Sequence
+from dataclasses import dataclass
 
-from app.gallery.packing import encode_crop, pack
+import numpy as np
+import numpy.typing as npt
+
+from app.gallery.packing import encode_crop
 from trackers.tracklet import Tracklet
 
+Row = dict[str, object]
 
-def tracklet_values(camera_id: int, tracklet: Tracklet) -> dict[str, object]:
+
+@dataclass(frozen=True)
+class SightingRows:
+    """The rows of n sightings that have no number yet.
+
+    Attributes:
+        owners: Position of each one's tracklet among those given, n of them.
+        rows: For `sightings`, without the tracklet's number, n of them.
+        vectors: For `vectors`, without the sighting's number, n of them.
+        pictures: JPEG of each, or None; n of them.
+    """
+
+    owners: list[int]
+    rows: list[Row]
+    vectors: list[Row]
+    pictures: list[bytes | None]
+
+
+def tracklet_values(camera_id: int, tracklet: Tracklet, stored: float, expires: float) -> Row:
     """The row of a tracklet, without identity."""
     return {
         "camera_id": camera_id,
@@ -17,31 +40,44 @@ def tracklet_values(camera_id: int, tracklet: Tracklet) -> dict[str, object]:
         "last_frame": int(tracklet.frames.max()),
         "first_time": float(tracklet.times.min()),
         "last_time": float(tracklet.times.max()),
-        "frames": pack(tracklet.frames, "<i8"),
-        "times": pack(tracklet.times, "<f8"),
-        "boxes": pack(tracklet.boxes, "<f4"),
-        "scores": pack(tracklet.scores, "<f4"),
+        "frames": np.ascontiguousarray(tracklet.frames, "<i8").tobytes(),
+        "times": np.ascontiguousarray(tracklet.times, "<f8").tobytes(),
+        "boxes": np.ascontiguousarray(tracklet.boxes, "<f4").tobytes(),
+        "scores": np.ascontiguousarray(tracklet.scores, "<f4").tobytes(),
+        "stored": stored,
+        "expires": expires,
     }
 
 
-def sighting_values(key: int, tracklet: Tracklet, expires: float, *, crops: bool) -> list[dict[str, object]]:
-    """The rows of a tracklet's sightings, one for each exemplar."""
-    features = tracklet.exemplars
-    if features is None:
-        return []
-    boxes = np.asarray(tracklet.exemplar_boxes, np.float64)
-    return [
-        {
-            "tracklet_id": key,
-            "frame": int(tracklet.exemplar_frames[i]),
-            "time": float(tracklet.exemplar_times[i]),
-            **dict(zip(("left", "top", "right", "bottom"), boxes[i].tolist(), strict=True)),
-            "mass": float(features.mass[i]),
-            "pooled": pack(features.global_[i], "<f2"),
-            "local": pack(features.local[i], "<f2"),
-            "saliency": pack(features.saliency[i], "<f2"),
-            "crop": encode_crop(tracklet.exemplar_crops[i]) if crops else None,
-            "expires": expires,
-        }
-        for i in range(len(features))
-    ]
+def sighting_values(tracklets: Sequence[Tracklet], expires: float, *, crops: bool) -> SightingRows:
+    """The rows of all sightings of these tracklets, one for each exemplar, in order."""
+    all_rows = SightingRows([], [], [], [])
+    for owner, tracklet in enumerate(tracklets):
+        features = tracklet.exemplars
+        if features is None:
+            continue
+        frames, times = tracklet.exemplar_frames.tolist(), tracklet.exemplar_times.tolist()
+        boxes, masses = np.asarray(tracklet.exemplar_boxes, np.float64).tolist(), features.mass.tolist()
+        pooled, local, saliency = map(_halves, (features.global_, features.local, features.saliency))
+        for i, (left, top, right, bottom) in enumerate(boxes):
+            all_rows.owners.append(owner)
+            all_rows.rows.append(
+                {
+                    "frame": frames[i],
+                    "time": times[i],
+                    "left": left,
+                    "top": top,
+                    "right": right,
+                    "bottom": bottom,
+                    "mass": masses[i],
+                    "expires": expires,
+                }
+            )
+            all_rows.vectors.append({"pooled": pooled[i], "local": local[i], "saliency": saliency[i]})
+            all_rows.pictures.append(encode_crop(tracklet.exemplar_crops[i]) if crops else None)
+    return all_rows
+
+
+def _halves(values: npt.NDArray[np.float32]) -> list[bytes]:
+    """The rows of an array as packed half-precision numbers."""
+    return [row.tobytes() for row in np.ascontiguousarray(values, "<f2")]

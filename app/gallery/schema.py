@@ -1,12 +1,16 @@
-"""The gallery's tables."""
+"""The gallery's tables.
+
+What a search filters by is in small rows of its own; vectors and pictures, a hundred times as large, are in tables that
+are only read for the rows that are wanted.
+"""
 
 from __future__ import annotations
 
 from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA = 1
-"""Version of the tables below; a gallery of another version is refused."""
+SCHEMA = 2
+"""Version of the tables below, and the name of the last migration: see `app.gallery.migrations`."""
 
 
 class Base(DeclarativeBase):
@@ -16,7 +20,7 @@ class Base(DeclarativeBase):
 
 
 class Meta(Base):
-    """Facts about the gallery itself: schema version, model, dimensions of its vectors."""
+    """Facts about the gallery itself: schema, model, dimensions of its vectors, revision, unfinished erasures."""
 
     __tablename__ = "meta"
 
@@ -49,10 +53,13 @@ class IdentityRecord(Base):
 
 
 class TrackletRecord(Base):
-    """One person in one camera; the arrays are packed as `app.gallery.packing` says."""
+    """One person in one camera; the arrays are packed as `app.gallery.packing` says.
+
+    `stored` and `expires` are in seconds since the epoch.
+    """
 
     __tablename__ = "tracklets"
-    __table_args__ = (UniqueConstraint("camera_id", "track"),)
+    __table_args__ = (UniqueConstraint("camera_id", "track"), Index("tracklets_expires", "expires"))
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     camera_id: Mapped[int] = mapped_column(ForeignKey("cameras.id"))
@@ -66,13 +73,23 @@ class TrackletRecord(Base):
     boxes: Mapped[bytes] = mapped_column(LargeBinary)
     scores: Mapped[bytes] = mapped_column(LargeBinary)
     identity: Mapped[int | None] = mapped_column(ForeignKey("identities.number"), index=True)
+    stored: Mapped[float] = mapped_column(server_default="0")
+    expires: Mapped[float] = mapped_column(server_default="0")
 
 
 class SightingRecord(Base):
-    """One exemplar of a tracklet. The box is in source pixels, `expires` in seconds since the epoch."""
+    """One exemplar of a tracklet. The box is in source pixels, `expires` in seconds since the epoch.
+
+    A number is never given twice, not even after its sighting was erased: what was derived from a sighting may
+    outlive it, and must not come to name another.
+    """
 
     __tablename__ = "sightings"
-    __table_args__ = (Index("sightings_time", "time"), Index("sightings_expires", "expires"))
+    __table_args__ = (
+        Index("sightings_time", "time"),
+        Index("sightings_expires", "expires"),
+        {"sqlite_autoincrement": True},
+    )
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True)
     tracklet_id: Mapped[int] = mapped_column(ForeignKey("tracklets.id"), index=True)
@@ -83,11 +100,69 @@ class SightingRecord(Base):
     right: Mapped[float]
     bottom: Mapped[float]
     mass: Mapped[float]
+    expires: Mapped[float]
+
+
+class VectorRecord(Base):
+    """What a sighting looks like: its features, packed."""
+
+    __tablename__ = "vectors"
+
+    sighting_id: Mapped[int] = mapped_column(ForeignKey("sightings.id"), primary_key=True, autoincrement=False)
     pooled: Mapped[bytes] = mapped_column(LargeBinary)
     local: Mapped[bytes] = mapped_column(LargeBinary)
     saliency: Mapped[bytes] = mapped_column(LargeBinary)
-    crop: Mapped[bytes | None] = mapped_column(LargeBinary)
+
+
+class CropRecord(Base):
+    """The picture of a sighting, JPEG; it expires with it."""
+
+    __tablename__ = "crops"
+
+    sighting_id: Mapped[int] = mapped_column(ForeignKey("sightings.id"), primary_key=True, autoincrement=False)
+    jpeg: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class FollowRecord(Base):
+    """A stored search: whoever looks like its query raises an event when they are seen again.
+
+    `origin`, `cameras` and `calibration` are what `app.gallery.follows` makes of them; the vectors are those of n
+    query crops, packed one behind the other. `stored` and `expires` are in seconds since the epoch.
+    """
+
+    __tablename__ = "follows"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String)
+    who: Mapped[str] = mapped_column(String)
+    stored: Mapped[float]
     expires: Mapped[float]
+    origin: Mapped[dict[str, object]] = mapped_column(JSON)
+    cameras: Mapped[list[str] | None] = mapped_column(JSON)
+    method: Mapped[str] = mapped_column(String(16))
+    calibration: Mapped[dict[str, object]] = mapped_column(JSON)
+    prior: Mapped[float]
+    bar: Mapped[float]
+    pooled: Mapped[bytes] = mapped_column(LargeBinary)
+    local: Mapped[bytes] = mapped_column(LargeBinary)
+    saliency: Mapped[bytes] = mapped_column(LargeBinary)
+    mass: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ReappearanceRecord(Base):
+    """A tracklet that a follow took for its person, by its best sighting. `raised` is in seconds since the epoch."""
+
+    __tablename__ = "reappearances"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    follow_id: Mapped[int] = mapped_column(ForeignKey("follows.id"), index=True)
+    tracklet_id: Mapped[int] = mapped_column(ForeignKey("tracklets.id"), index=True)
+    sighting_id: Mapped[int]
+    raised: Mapped[float]
+    distance: Mapped[float]
+    probability: Mapped[float]
 
 
 class AuditRecord(Base):

@@ -9,27 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 
-from sqlalchemy import Connection, Engine, bindparam, delete, insert, select, update
-from sqlalchemy.exc import IntegrityError, OperationalError
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, Engine, insert
+from sqlalchemy.exc import OperationalError
 
 from app.association.types import Identity
 from app.config import GalleryConfig
 from app.errors import InputError
-from app.gallery import queries
+from app.gallery import queries, writing
 from app.gallery.database import check_file, connect, create_file, disconnect, one_line
 from app.gallery.packing import Dimensions
 from app.gallery.records import sighting_values, tracklet_values
 from app.gallery.rows import AuditEntry, CameraRow, IdentityRow, Sighting, TrackletRow
-from app.gallery.schema import (
-    SCHEMA,
-    AuditRecord,
-    Base,
-    Camera,
-    IdentityRecord,
-    Meta,
-    SightingRecord,
-    TrackletRecord,
-)
+from app.gallery.schema import SCHEMA, AuditRecord, Base, Meta
+from app.gallery.upgrading import check_schema, upgrade
 from reid_model.features import Features
 from trackers.tracklet import Tracklet
 
@@ -94,8 +88,8 @@ class Gallery:
         try:
             with one_line(path), engine.execution_options(writes=True).begin() as connection:
                 Base.metadata.create_all(connection)
-                facts = [{"key": "schema", "value": str(SCHEMA)}, {"key": "model", "value": model_id}]
-                connection.execute(insert(Meta), facts)
+                facts = {"schema": str(SCHEMA), "model": model_id, "revision": "0"}
+                connection.execute(insert(Meta), [{"key": key, "value": value} for key, value in facts.items()])
         except BaseException:
             engine.dispose()
             path.unlink(missing_ok=True)
@@ -112,7 +106,7 @@ class Gallery:
         config: GalleryConfig | None = None,
         clock: Callable[[], float] = time.time,
     ) -> Gallery:
-        """Opens an existing gallery.
+        """Opens an existing gallery; one of an older schema is upgraded, after a copy, when opened for writing.
 
         Args:
             path: The file.
@@ -122,18 +116,27 @@ class Gallery:
             clock: Gives the current time, seconds since the epoch; sightings past their expiry are not returned.
 
         Raises:
-            InputError: If it is missing, not a gallery, damaged, or of another schema or model.
+            InputError: If it is missing, not a gallery, damaged, or of another model or a schema that cannot be used.
         """
         path = Path(path)
         check_file(path, read_only=read_only)
         # Looked at without the right to write, so that another program's database is left as it is.
         looking = connect(path, read_only=True)
         try:
-            model = _check_meta(path, looking, model_id)
+            facts = _read_facts(path, looking)
+            check_schema(path, facts["schema"], read_only=read_only)
+            _check_model(path, facts["model"], model_id)
         finally:
             looking.dispose()
         engine = connect(path, read_only=read_only)
-        return cls(path, engine, model, read_only=read_only, config=config or GalleryConfig(), clock=clock)
+        if int(facts["schema"]) < SCHEMA:
+            try:
+                with one_line(path):
+                    upgrade(path, engine)
+            except BaseException:
+                disconnect(engine, read_only=False)
+                raise
+        return cls(path, engine, facts["model"], read_only=read_only, config=config or GalleryConfig(), clock=clock)
 
     def close(self) -> None:
         """Closes the gallery, leaving one plain file."""
@@ -147,6 +150,28 @@ class Gallery:
     ) -> None:
         self.close()
 
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A connection that sees one state of the gallery throughout.
+
+        Raises:
+            InputError: If the database fails: one line that names cause and cure.
+        """
+        with one_line(self.path), self._engine.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """A connection whose changes are on disk, all of them, when the block ends; none if it ends by an exception.
+
+        Raises:
+            InputError: If the gallery was opened for reading only, or the database fails.
+        """
+        if self._read_only:
+            raise InputError(f"{self.path}: was opened for reading only; open it for writing")
+        with one_line(self.path), self._writer.begin() as connection:
+            yield connection
+
     # Writing
 
     def add_camera(self, camera: CameraRow) -> None:
@@ -155,18 +180,8 @@ class Gallery:
         Raises:
             InputError: If the gallery cannot be written.
         """
-        values = {
-            "source": camera.source,
-            "start": float(camera.start),
-            "width": int(camera.width),
-            "height": int(camera.height),
-            "rate": float(camera.rate),
-            "frame_count": int(camera.frame_count),
-        }
-        with self._write() as connection:
-            changed = connection.execute(update(Camera).where(Camera.name == camera.name).values(**values))
-            if not changed.rowcount:
-                connection.execute(insert(Camera).values(name=camera.name, **values))
+        with self.writing() as connection:
+            writing.put_camera(connection, camera)
 
     def add_tracklets(self, camera: str, tracklets: Sequence[Tracklet]) -> None:
         """Adds tracklets of a camera and their exemplars as sightings, in one transaction.
@@ -180,23 +195,14 @@ class Gallery:
             ValueError: If the camera was not added, has a track of that number, or the exemplars' dimensions are not
                 the gallery's.
         """
-        with self._write() as connection:
-            camera_id = connection.scalar(select(Camera.id).where(Camera.name == camera))
-            if camera_id is None:
-                raise ValueError(f"camera: expected one that was added, given {camera!r}")
-            self._check_dimensions(connection, tracklets)
-            expires = self._clock() + self._config.retention_days * SECONDS_A_DAY
-            for tracklet in tracklets:
-                try:
-                    key = connection.scalar(
-                        insert(TrackletRecord).returning(TrackletRecord.id), tracklet_values(camera_id, tracklet)
-                    )
-                except IntegrityError:
-                    raise ValueError(f"tracklets: camera {camera} has a track {tracklet.track_id} already") from None
-                assert key is not None
-                sightings = sighting_values(key, tracklet, expires, crops=self._config.crops)
-                if sightings:
-                    connection.execute(insert(SightingRecord), sightings)
+        stored = self._clock()
+        expires = stored + self._config.retention_days * SECONDS_A_DAY
+        # Pictures are encoded before the lock is taken: others may write meanwhile.
+        sightings = sighting_values(tracklets, expires, crops=self._config.crops)
+        with self.writing() as connection:
+            key = writing.camera_key(connection, camera, tracklets)
+            values = [tracklet_values(key, item, stored, expires) for item in tracklets]
+            writing.insert_tracklets(connection, values, sightings)
 
     def set_identities(self, identities: Sequence[Identity]) -> None:
         """Replaces all identities, in one transaction.
@@ -208,26 +214,8 @@ class Gallery:
             InputError: If the gallery cannot be written.
             ValueError: If a member was not added.
         """
-        with self._write() as connection:
-            known = queries.tracklet_keys(connection)
-            links = []
-            for identity in identities:
-                for member in identity.members:
-                    if member.key not in known:
-                        camera, track = member.key
-                        raise ValueError(f"identities: expected stored tracklets, given {camera} track {track}")
-                    links.append({"key": known[member.key], "number": identity.number})
-            connection.execute(update(TrackletRecord).values(identity=None))
-            connection.execute(delete(IdentityRecord))
-            if identities:
-                rows = [{"number": identity.number, "status": identity.status} for identity in identities]
-                connection.execute(insert(IdentityRecord), rows)
-                linking = (
-                    update(TrackletRecord.__table__)  # type: ignore[arg-type]
-                    .where(TrackletRecord.id == bindparam("key"))
-                    .values(identity=bindparam("number"))
-                )
-                connection.execute(linking, links)
+        with self.writing() as connection:
+            writing.replace_identities(connection, identities)
 
     def audit(self, action: str, details: Mapping[str, object], *, who: str | None = None) -> None:
         """Enters something in the audit log; it is on disk when this returns.
@@ -241,20 +229,25 @@ class Gallery:
             InputError: If the gallery cannot be written.
         """
         entry = {"time": self._clock(), "who": who or _account(), "action": action, "details": dict(details)}
-        with self._write() as connection:
+        with self.writing() as connection:
             connection.execute(insert(AuditRecord), [entry])
 
     # Reading
 
     def cameras(self) -> list[CameraRow]:
         """All cameras, by name."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return queries.cameras(connection)
 
     def dimensions(self) -> Dimensions | None:
         """The sizes of the stored vectors, or None where none is stored yet."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return queries.dimensions(connection)
+
+    def revision(self) -> int:
+        """Grows with every committed change of sightings: of their rows, vectors, tracklets or identities."""
+        with self.reading() as connection:
+            return queries.revision(connection)
 
     def sightings(
         self,
@@ -281,21 +274,36 @@ class Gallery:
         Raises:
             InputError: If what is stored is damaged.
         """
-        with self._read() as connection:
-            chosen = queries.Filter(self._clock(), cameras, start, end, track, identity)
-            try:
-                return queries.sightings(connection, chosen)
-            except ValueError as error:
-                raise self._damaged(error) from error
+        return self._sightings(queries.Filter(self._clock(), cameras, start, end, track, identity))
+
+    def sightings_since(self, sighting_id: int) -> tuple[list[Sighting], Features | None]:
+        """What `sightings` gives, of those stored after a sighting, given by its number; of all where that is 0.
+
+        Raises:
+            InputError: If what is stored is damaged.
+        """
+        return self._sightings(queries.Filter(self._clock(), after=sighting_id))
+
+    def sighting_ids(
+        self, cameras: Sequence[str] | None = None, start: float | None = None, end: float | None = None
+    ) -> npt.NDArray[np.int64]:
+        """The numbers of the sightings that `sightings` gives, `(n,)`, ascending; a number is never given twice."""
+        with self.reading() as connection:
+            return queries.sighting_ids(connection, queries.Filter(self._clock(), cameras, start, end))
+
+    def sightings_by_id(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> list[Sighting | None]:
+        """Sightings by their numbers, in the order asked; None where there is none or it has expired."""
+        with self.reading() as connection:
+            return queries.rows_of(connection, np.asarray(ids, np.int64).tolist(), self._clock())
 
     def crops(self, ids: Sequence[int]) -> list[bytes | None]:
         """The pictures of sightings as JPEG, in the order asked; None where none is stored or it has expired."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return queries.crops(connection, ids, self._clock())
 
     def tracklet(self, camera: str, track: int) -> TrackletRow | None:
         """A tracklet, or None where there is none."""
-        with self._read() as connection:
+        with self.reading() as connection:
             try:
                 return next(queries.tracklets(connection, camera, track), None)
             except ValueError as error:
@@ -303,7 +311,7 @@ class Gallery:
 
     def tracklets(self, camera: str | None = None) -> list[TrackletRow]:
         """All tracklets, of one camera or of all, by camera and track number."""
-        with self._read() as connection:
+        with self.reading() as connection:
             try:
                 return list(queries.tracklets(connection, camera, None))
             except ValueError as error:
@@ -311,47 +319,31 @@ class Gallery:
 
     def identity(self, number: int) -> IdentityRow | None:
         """An identity, or None where there is none."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return next(queries.identities(connection, number), None)
 
     def identities(self) -> list[IdentityRow]:
         """All identities, by number."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return list(queries.identities(connection, None))
 
     def audit_log(self) -> list[AuditEntry]:
         """Everything that was entered in the audit log, oldest first."""
-        with self._read() as connection:
+        with self.reading() as connection:
             return queries.audit_log(connection)
 
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        with one_line(self.path), self._engine.begin() as connection:
-            yield connection
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        if self._read_only:
-            raise InputError(f"{self.path}: was opened for reading only; open it for writing")
-        with one_line(self.path), self._writer.begin() as connection:
-            yield connection
+    def _sightings(self, chosen: queries.Filter) -> tuple[list[Sighting], Features | None]:
+        with self.reading() as connection:
+            try:
+                return queries.sightings(connection, chosen)
+            except ValueError as error:
+                raise self._damaged(error) from error
 
     def _damaged(self, error: ValueError) -> InputError:
         return InputError(f"{self.path}: is damaged: {error}; restore it from a copy or annotate again")
 
-    def _check_dimensions(self, connection: Connection, tracklets: Sequence[Tracklet]) -> None:
-        given = {Dimensions.of(item.exemplars) for item in tracklets if item.exemplars is not None}
-        if not given:
-            return
-        stored = queries.dimensions(connection)
-        if stored is None and len(given) == 1:
-            connection.execute(insert(Meta), queries.dimension_facts(*given))
-        elif given != {stored}:
-            sizes = "; ".join(sorted(map(str, given)))
-            raise ValueError(f"exemplars: expected {stored or 'one set of sizes'}, given {sizes}")
 
-
-def _check_meta(path: Path, engine: Engine, model_id: str | None) -> str:
+def _read_facts(path: Path, engine: Engine) -> dict[str, str]:
     with one_line(path), engine.begin() as connection:
         try:
             facts = queries.meta(connection)
@@ -361,16 +353,15 @@ def _check_meta(path: Path, engine: Engine, model_id: str | None) -> str:
             facts = {}
     if not {"schema", "model"} <= facts.keys():
         raise InputError(f"{path}: is a database but not a gallery; give the gallery.db that annotate wrote")
-    if facts["schema"] != str(SCHEMA):
+    return facts
+
+
+def _check_model(path: Path, stored: str, in_use: str | None) -> None:
+    if in_use is not None and stored != in_use:
         raise InputError(
-            f"{path}: has schema version {facts['schema']}, this program has {SCHEMA}; annotate again with this version"
-        )
-    if model_id is not None and facts["model"] != model_id:
-        raise InputError(
-            f"{path}: its vectors come from model {facts['model']}, the model in use is {model_id}; "
+            f"{path}: its vectors come from model {stored}, the model in use is {in_use}; "
             "use those weights, or annotate again with these"
         )
-    return facts["model"]
 
 
 def _account() -> str:

@@ -1,0 +1,121 @@
+"""What is written into the store: each function one change, on a connection whose transaction is open."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection, Integer, String, bindparam, cast, delete, insert, select, update
+
+from app.association.types import Identity
+from app.gallery import queries
+from app.gallery.packing import Dimensions
+from app.gallery.records import Row, SightingRows
+from app.gallery.rows import CameraRow
+from app.gallery.schema import (
+    Camera,
+    CropRecord,
+    IdentityRecord,
+    Meta,
+    SightingRecord,
+    TrackletRecord,
+    VectorRecord,
+)
+from trackers.tracklet import Tracklet
+
+
+def put_camera(connection: Connection, camera: CameraRow) -> None:
+    """Adds a camera, or replaces the facts about the one of that name."""
+    values = {
+        "source": camera.source,
+        "start": float(camera.start),
+        "width": int(camera.width),
+        "height": int(camera.height),
+        "rate": float(camera.rate),
+        "frame_count": int(camera.frame_count),
+    }
+    changed = connection.execute(update(Camera).where(Camera.name == camera.name).values(**values))
+    if not changed.rowcount:
+        connection.execute(insert(Camera).values(name=camera.name, **values))
+
+
+def camera_key(connection: Connection, camera: str, tracklets: Sequence[Tracklet]) -> int:
+    """The key of a camera that these tracklets can be added to.
+
+    Raises:
+        ValueError: If there is no such camera, it has a track of one of their numbers, or the exemplars' dimensions
+            are not the gallery's.
+    """
+    key = connection.scalar(select(Camera.id).where(Camera.name == camera))
+    if key is None:
+        raise ValueError(f"camera: expected one that was added, given {camera!r}")
+    queries.check_new(connection, camera, [int(item.track_id) for item in tracklets])
+    given = {Dimensions.of(item.exemplars) for item in tracklets if item.exemplars is not None}
+    if not given:
+        return key
+    stored = queries.dimensions(connection)
+    if stored is None and len(given) == 1:
+        connection.execute(insert(Meta), queries.dimension_facts(*given))
+    elif given != {stored}:
+        sizes = "; ".join(sorted(map(str, given)))
+        raise ValueError(f"exemplars: expected {stored or 'one set of sizes'}, given {sizes}")
+    return key
+
+
+def insert_tracklets(connection: Connection, tracklets: list[Row], sightings: SightingRows) -> None:
+    """Adds tracklets and their sightings, which are numbered on from the last."""
+    keys = _insert(connection, TrackletRecord, tracklets)
+    rows = [{**row, "tracklet_id": keys[owner]} for row, owner in zip(sightings.rows, sightings.owners, strict=True)]
+    numbers = _insert(connection, SightingRecord, rows)
+    if not numbers:
+        return
+    vectors = zip(numbers, sightings.vectors, strict=True)
+    connection.execute(insert(VectorRecord), [{"sighting_id": key, **row} for key, row in vectors])
+    pictures = [
+        {"sighting_id": key, "jpeg": picture}
+        for key, picture in zip(numbers, sightings.pictures, strict=True)
+        if picture is not None
+    ]
+    if pictures:
+        connection.execute(insert(CropRecord), pictures)
+    grow_revision(connection)
+
+
+def replace_identities(connection: Connection, identities: Sequence[Identity]) -> None:
+    """Replaces all identities.
+
+    Raises:
+        ValueError: If a member was not added.
+    """
+    known = queries.tracklet_keys(connection)
+    links = []
+    for identity in identities:
+        for member in identity.members:
+            if member.key not in known:
+                camera, track = member.key
+                raise ValueError(f"identities: expected stored tracklets, given {camera} track {track}")
+            links.append({"key": known[member.key], "number": identity.number})
+    connection.execute(update(TrackletRecord).values(identity=None))
+    connection.execute(delete(IdentityRecord))
+    if identities:
+        rows = [{"number": identity.number, "status": identity.status} for identity in identities]
+        connection.execute(insert(IdentityRecord), rows)
+        linking = (
+            update(TrackletRecord.__table__)  # type: ignore[arg-type]
+            .where(TrackletRecord.id == bindparam("key"))
+            .values(identity=bindparam("number"))
+        )
+        connection.execute(linking, links)
+    grow_revision(connection)
+
+
+def grow_revision(connection: Connection) -> None:
+    """Marks that sightings have changed: what is derived from them is told by it."""
+    grown = cast(cast(Meta.value, Integer) + 1, String)
+    connection.execute(update(Meta).where(Meta.key == "revision").values(value=grown))
+
+
+def _insert(connection: Connection, table: type[TrackletRecord | SightingRecord], rows: list[Row]) -> list[int]:
+    """Inserts rows and gives their numbers, in order."""
+    if not rows:
+        return []
+    return list(connection.scalars(insert(table).returning(table.id, sort_by_parameter_order=True), rows))
