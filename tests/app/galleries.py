@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing, contextmanager
+
 import cv2
 import numpy as np
 
@@ -71,6 +74,13 @@ def fill(path):
 
 def identity(number, *members):
     return Identity(number, "linked" if len(members) > 1 else "unknown", members, (), None, "")
+
+
+@contextmanager
+def plain(path):
+    """The database itself, committed and closed in the end."""
+    with closing(sqlite3.connect(path)) as connection, connection:
+        yield connection
 
 
 def message(error):

@@ -5,7 +5,7 @@ import pytest
 
 from app.errors import InputError
 from app.gallery import Gallery
-from tests.app.galleries import MODEL, fill, message
+from tests.app.galleries import MODEL, fill, message, plain
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_another_model_or_schema_names_both(filled):
     with pytest.raises(InputError) as error:
         Gallery.open(filled, model_id="resnet50")
     assert f"model {MODEL}, the model in use is resnet50" in message(error)
-    with sqlite3.connect(filled) as connection:
+    with plain(filled) as connection:
         connection.execute("UPDATE meta SET value='99' WHERE key='schema'")
     with pytest.raises(InputError) as error:
         Gallery.open(filled)
@@ -107,7 +107,7 @@ def test_damage_is_one_line(filled):
         with pytest.raises(InputError) as error, Gallery.open(damaged) as gallery:
             gallery.sightings()
         assert "damaged" in message(error)
-    with sqlite3.connect(filled) as connection:
+    with plain(filled) as connection:
         connection.execute("UPDATE vectors SET local=x'0011' WHERE sighting_id=2")
     with pytest.raises(InputError) as error, Gallery.open(filled) as gallery:
         gallery.sightings()

@@ -1,5 +1,3 @@
-import sqlite3
-
 import numpy as np
 import pytest
 from alembic.autogenerate import compare_metadata
@@ -11,7 +9,7 @@ from app.gallery import Gallery
 from app.gallery.database import connect, create_file
 from app.gallery.schema import SCHEMA, Base
 from app.gallery.upgrading import earlier_copies, migrate
-from tests.app.galleries import DAY, MODEL, fill, identity, message, tracklet
+from tests.app.galleries import DAY, MODEL, fill, identity, message, plain, tracklet
 
 
 @pytest.fixture
@@ -34,7 +32,7 @@ def in_schema(path, schema):
 def first(path, filled):
     """What `filled` holds, in a gallery of schema 1."""
     in_schema(path, 1)
-    with sqlite3.connect(path) as connection:
+    with plain(path) as connection:
         connection.execute("ATTACH ? AS new", (str(filled),))
         sizes = "WHERE key IN ('pooled', 'cells', 'local')"
         connection.execute(f"INSERT INTO main.meta SELECT * FROM new.meta {sizes}")
@@ -87,7 +85,7 @@ def test_migrations_lead_to_the_tables_that_new_galleries_have(path):
     engine.dispose()
     fresh = path.with_name("fresh.db")
     Gallery.create(fresh, MODEL).close()
-    with sqlite3.connect(fresh) as connection:
+    with plain(fresh) as connection:
         assert (
             [name for (name,) in connection.execute(numbered)] == migrated == ["follows", "reappearances", "sightings"]
         )
@@ -104,14 +102,14 @@ def test_an_older_gallery_keeps_everything_and_leaves_a_copy(path, filled):
     same(everything(path, read_only=True), expected)
     (copy,) = earlier_copies(path)
     assert copy.name == "gallery.db.schema-1"
-    with sqlite3.connect(copy) as connection:
+    with plain(copy) as connection:
         assert connection.execute("SELECT value FROM meta WHERE key='schema'").fetchone() == ("1",)
         assert connection.execute("SELECT count(*), count(local), count(crop) FROM sightings").fetchone() == (
             30,
             30,
             30,
         )
-    with sqlite3.connect(path) as connection:
+    with plain(path) as connection:
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
         assert connection.execute(
             "SELECT count(*) FROM tracklets WHERE stored + ? <> expires", (30 * DAY,)
@@ -141,7 +139,7 @@ def test_what_cannot_be_upgraded_stays_as_it_was(path, filled, monkeypatch):
     with pytest.raises(InputError, match="no room"):
         Gallery.open(path)
     monkeypatch.undo()
-    with sqlite3.connect(path) as connection:
+    with plain(path) as connection:
         assert connection.execute("SELECT value FROM meta WHERE key='schema'").fetchone() == ("1",)
         assert connection.execute("SELECT count(local) FROM sightings").fetchone() == (30,)
     assert len(everything(path)[0]) == 30
@@ -149,7 +147,7 @@ def test_what_cannot_be_upgraded_stays_as_it_was(path, filled, monkeypatch):
 
 @pytest.mark.parametrize("found", ["99", "two"])
 def test_a_newer_gallery_is_refused(filled, found):
-    with sqlite3.connect(filled) as connection:
+    with plain(filled) as connection:
         connection.execute("UPDATE meta SET value=? WHERE key='schema'", (found,))
     for read_only in (True, False):
         with pytest.raises(InputError) as error:
