@@ -67,6 +67,65 @@ def disconnect(engine: Engine, *, read_only: bool) -> None:
     engine.dispose()
 
 
+def flush_log(engine: Engine) -> bool:
+    """Moves what is committed from the write-ahead log into the file and empties the log.
+
+    The log keeps older versions of pages, with what has been deleted since.
+
+    Returns:
+        Whether that was possible; not while another process reads an older state.
+    """
+    raw = engine.raw_connection()
+    try:
+        cursor = raw.cursor()
+        busy = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+        cursor.close()
+        return not busy
+    finally:
+        raw.close()
+
+
+def compact(engine: Engine) -> bool:
+    """Writes the whole file anew, without gaps: what was deleted is then in no part of it.
+
+    Overwriting on deletion is not enough: rows that moved between pages may have left copies in a page's free part.
+    Takes the room of another such file on its disk meanwhile.
+
+    Returns:
+        Whether the log could be emptied too, as `flush_log` says.
+    """
+    with engine.connect() as connection:
+        raw = connection.connection.driver_connection
+        assert raw is not None
+        try:
+            raw.execute("VACUUM")
+        except sqlite3.Error as error:
+            raise DatabaseError("VACUUM", None, error) from error
+    return flush_log(engine)
+
+
+def integrity(engine: Engine) -> list[str]:
+    """What SQLite itself finds wrong with the file, a line each; nothing in a sound one."""
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("PRAGMA integrity_check(20)").scalars().all()
+        lines = [str(line) for line in found if line != "ok"]
+        broken = connection.exec_driver_sql("PRAGMA foreign_key_check").all()
+    return lines + [f"{row[0]} row {row[1]} names a row of {row[2]} that is not there" for row in broken]
+
+
+def last_numbers(connection: Connection) -> dict[str, int]:
+    """The last number given in each table whose numbers are never given twice."""
+    rows = connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence")
+    return {str(row[0]): int(row[1]) for row in rows}
+
+
+def set_last_numbers(connection: Connection, numbers: dict[str, int]) -> None:
+    """Makes numbers go on from these."""
+    connection.exec_driver_sql("DELETE FROM sqlite_sequence")
+    for name, number in numbers.items():
+        connection.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (name, number))
+
+
 def create_file(path: Path) -> None:
     """Makes an empty file where none is.
 
@@ -147,7 +206,7 @@ def one_line(path: Path) -> Iterator[None]:
     except DatabaseError as error:
         cause = str(error.orig)
         if "locked" in cause:
-            cure = "another process is writing to it; try again when it is done"
+            cure = "another process is at work on it; try again when it is done"
         elif "malformed" in cause or "not a database" in cause:
             cure = "the file is damaged; restore it from a copy or annotate again"
         elif "readonly" in cause:

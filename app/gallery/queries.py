@@ -107,7 +107,7 @@ def check_new(connection: Connection, camera: str, tracks: Sequence[int]) -> Non
         ValueError: If it has one, or a number is given twice.
     """
     twice = {track for track in tracks if tracks.count(track) > 1} if len(set(tracks)) < len(tracks) else set()
-    for some in _parts(tracks):
+    for some in parts(tracks):
         query = select(TrackletRecord.track).join_from(TrackletRecord, Camera)
         twice.update(connection.scalars(query.where(Camera.name == camera, TrackletRecord.track.in_(some))))
     if twice:
@@ -181,7 +181,7 @@ def sightings(connection: Connection, chosen: Filter) -> tuple[list[Sighting], F
 def rows_of(connection: Connection, ids: Sequence[int], now: float) -> list[Sighting | None]:
     """Sightings without their vectors, in the order asked; None where there is none or it has expired."""
     found: dict[int, Sighting] = {}
-    for some in _parts(ids):
+    for some in parts(ids):
         query = Filter(now).apply(_rows().where(SightingRecord.id.in_(some)))
         for row in connection.execute(query):
             found[row[0]] = _sighting(*row)
@@ -204,7 +204,8 @@ def _rows(*more: Any) -> Select[Any]:
     )
 
 
-def _parts(ids: Sequence[int]) -> Iterator[list[int]]:
+def parts(ids: Sequence[int]) -> Iterator[list[int]]:
+    """Numbers in lists short enough for one IN (…)."""
     for start in range(0, len(ids), KEYS_AT_ONCE):
         # numpy's integers are not the database's.
         yield [int(key) for key in ids[start : start + KEYS_AT_ONCE]]
@@ -233,7 +234,7 @@ def _sighting(
 def crops(connection: Connection, ids: Sequence[int], now: float) -> list[bytes | None]:
     """The pictures of sightings, in the order asked; None where none is stored or it has expired."""
     found: dict[int, bytes] = {}
-    for some in _parts(ids):
+    for some in parts(ids):
         query = (
             select(CropRecord.sighting_id, CropRecord.jpeg)
             .join(SightingRecord, SightingRecord.id == CropRecord.sighting_id)

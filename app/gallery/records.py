@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from app.gallery.choosing import choose_views
 from app.gallery.packing import encode_crop
 from trackers.tracklet import Tracklet
 
@@ -50,14 +51,18 @@ def tracklet_values(camera_id: int, tracklet: Tracklet, stored: float, expires: 
 
 
 def sighting_values(tracklets: Sequence[Tracklet], expires: float, *, crops: bool) -> SightingRows:
-    """The rows of all sightings of these tracklets, one for each exemplar, in order."""
+    """The rows of all sightings of these tracklets, in order: one for each exemplar that `choose_views` chooses."""
     all_rows = SightingRows([], [], [], [])
     for owner, tracklet in enumerate(tracklets):
         features = tracklet.exemplars
-        if features is None:
+        if features is None or not len(features):
             continue
-        frames, times = tracklet.exemplar_frames.tolist(), tracklet.exemplar_times.tolist()
-        boxes, masses = np.asarray(tracklet.exemplar_boxes, np.float64).tolist(), features.mass.tolist()
+        views = choose_views(features)
+        features = features[views]
+        frames, times = tracklet.exemplar_frames[views].tolist(), tracklet.exemplar_times[views].tolist()
+        boxes = np.asarray(tracklet.exemplar_boxes, np.float64)[views].tolist()
+        images = [tracklet.exemplar_crops[view] for view in views.tolist()]
+        masses = features.mass.tolist()
         pooled, local, saliency = map(_halves, (features.global_, features.local, features.saliency))
         for i, (left, top, right, bottom) in enumerate(boxes):
             all_rows.owners.append(owner)
@@ -74,7 +79,7 @@ def sighting_values(tracklets: Sequence[Tracklet], expires: float, *, crops: boo
                 }
             )
             all_rows.vectors.append({"pooled": pooled[i], "local": local[i], "saliency": saliency[i]})
-            all_rows.pictures.append(encode_crop(tracklet.exemplar_crops[i]) if crops else None)
+            all_rows.pictures.append(encode_crop(images[i]) if crops else None)
     return all_rows
 
 

@@ -2,28 +2,28 @@
 
 from __future__ import annotations
 
-import getpass
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, Engine, insert
-from sqlalchemy.exc import OperationalError
 
 from app.association.types import Identity
 from app.config import GalleryConfig
 from app.errors import InputError
 from app.gallery import queries, writing
-from app.gallery.database import check_file, connect, create_file, disconnect, one_line
+from app.gallery.database import check_file, connect, create_file, disconnect, integrity, one_line
+from app.gallery.following import Reappearance, raise_events
 from app.gallery.packing import Dimensions
 from app.gallery.records import sighting_values, tracklet_values
 from app.gallery.rows import AuditEntry, CameraRow, IdentityRow, Sighting, TrackletRow
-from app.gallery.schema import SCHEMA, AuditRecord, Base, Meta
-from app.gallery.upgrading import check_schema, upgrade
+from app.gallery.schema import SCHEMA, Base, Meta
+from app.gallery.scrubbing import ERASING, scrub
+from app.gallery.upgrading import check_facts, read_facts, upgrade
 from reid_model.features import Features
 from trackers.tracklet import Tracklet
 
@@ -120,14 +120,8 @@ class Gallery:
         """
         path = Path(path)
         check_file(path, read_only=read_only)
-        # Looked at without the right to write, so that another program's database is left as it is.
-        looking = connect(path, read_only=True)
-        try:
-            facts = _read_facts(path, looking)
-            check_schema(path, facts["schema"], read_only=read_only)
-            _check_model(path, facts["model"], model_id)
-        finally:
-            looking.dispose()
+        facts = read_facts(path)
+        check_facts(path, facts, model_id, read_only=read_only)
         engine = connect(path, read_only=read_only)
         if int(facts["schema"]) < SCHEMA:
             try:
@@ -136,6 +130,10 @@ class Gallery:
             except BaseException:
                 disconnect(engine, read_only=False)
                 raise
+        if ERASING in facts and not read_only:
+            # An erasure that was cut off; where it cannot be finished now either, `gallery verify` says so.
+            with suppress(InputError), one_line(path):
+                scrub(path, engine)
         return cls(path, engine, facts["model"], read_only=read_only, config=config or GalleryConfig(), clock=clock)
 
     def close(self) -> None:
@@ -149,6 +147,35 @@ class Gallery:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+    def now(self) -> float:
+        """The current time by the gallery's clock, seconds since the epoch."""
+        return self._clock()
+
+    def integrity(self) -> list[str]:
+        """What the database itself finds wrong with the file, a line each; nothing in a sound one."""
+        with one_line(self.path):
+            return integrity(self._engine)
+
+    def clean_up(self) -> None:
+        """Leaves no byte of what was deleted; writes the file anew only where that takes it.
+
+        Raises:
+            InputError: If a file cannot be changed, or another process holds on to what was deleted.
+        """
+        self._check_writable()
+        with one_line(self.path):
+            scrub(self.path, self._engine)
+
+    def compact(self) -> None:
+        """Writes the file anew: smaller, and without a trace of what was deleted.
+
+        Raises:
+            InputError: If there is no room for it, or another process holds on to what was deleted.
+        """
+        self._check_writable()
+        with one_line(self.path):
+            scrub(self.path, self._engine, whole=True)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -167,8 +194,7 @@ class Gallery:
         Raises:
             InputError: If the gallery was opened for reading only, or the database fails.
         """
-        if self._read_only:
-            raise InputError(f"{self.path}: was opened for reading only; open it for writing")
+        self._check_writable()
         with one_line(self.path), self._writer.begin() as connection:
             yield connection
 
@@ -183,26 +209,30 @@ class Gallery:
         with self.writing() as connection:
             writing.put_camera(connection, camera)
 
-    def add_tracklets(self, camera: str, tracklets: Sequence[Tracklet]) -> None:
-        """Adds tracklets of a camera and their exemplars as sightings, in one transaction.
+    def add_tracklets(self, camera: str, tracklets: Sequence[Tracklet]) -> list[Reappearance]:
+        """Adds tracklets of a camera and the best of their exemplars as sightings, in one transaction.
 
         Args:
             camera: Name of a camera that was added.
             tracklets: Tracklets with numbers that the camera does not have yet.
+
+        Returns:
+            The events of follows whose person is among them; stored and in the audit log too.
 
         Raises:
             InputError: If the gallery cannot be written.
             ValueError: If the camera was not added, has a track of that number, or the exemplars' dimensions are not
                 the gallery's.
         """
-        stored = self._clock()
+        stored = self.now()
         expires = stored + self._config.retention_days * SECONDS_A_DAY
         # Pictures are encoded before the lock is taken: others may write meanwhile.
         sightings = sighting_values(tracklets, expires, crops=self._config.crops)
         with self.writing() as connection:
             key = writing.camera_key(connection, camera, tracklets)
             values = [tracklet_values(key, item, stored, expires) for item in tracklets]
-            writing.insert_tracklets(connection, values, sightings)
+            numbers = writing.insert_tracklets(connection, values, sightings)
+            return raise_events(connection, camera, numbers[0] - 1, stored) if numbers else []
 
     def set_identities(self, identities: Sequence[Identity]) -> None:
         """Replaces all identities, in one transaction.
@@ -228,9 +258,8 @@ class Gallery:
         Raises:
             InputError: If the gallery cannot be written.
         """
-        entry = {"time": self._clock(), "who": who or _account(), "action": action, "details": dict(details)}
         with self.writing() as connection:
-            connection.execute(insert(AuditRecord), [entry])
+            writing.enter_audit(connection, self.now(), action, details, who)
 
     # Reading
 
@@ -274,7 +303,7 @@ class Gallery:
         Raises:
             InputError: If what is stored is damaged.
         """
-        return self._sightings(queries.Filter(self._clock(), cameras, start, end, track, identity))
+        return self._sightings(queries.Filter(self.now(), cameras, start, end, track, identity))
 
     def sightings_since(self, sighting_id: int) -> tuple[list[Sighting], Features | None]:
         """What `sightings` gives, of those stored after a sighting, given by its number; of all where that is 0.
@@ -282,24 +311,24 @@ class Gallery:
         Raises:
             InputError: If what is stored is damaged.
         """
-        return self._sightings(queries.Filter(self._clock(), after=sighting_id))
+        return self._sightings(queries.Filter(self.now(), after=sighting_id))
 
     def sighting_ids(
         self, cameras: Sequence[str] | None = None, start: float | None = None, end: float | None = None
     ) -> npt.NDArray[np.int64]:
         """The numbers of the sightings that `sightings` gives, `(n,)`, ascending; a number is never given twice."""
         with self.reading() as connection:
-            return queries.sighting_ids(connection, queries.Filter(self._clock(), cameras, start, end))
+            return queries.sighting_ids(connection, queries.Filter(self.now(), cameras, start, end))
 
     def sightings_by_id(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> list[Sighting | None]:
         """Sightings by their numbers, in the order asked; None where there is none or it has expired."""
         with self.reading() as connection:
-            return queries.rows_of(connection, np.asarray(ids, np.int64).tolist(), self._clock())
+            return queries.rows_of(connection, np.asarray(ids, np.int64).tolist(), self.now())
 
     def crops(self, ids: Sequence[int]) -> list[bytes | None]:
         """The pictures of sightings as JPEG, in the order asked; None where none is stored or it has expired."""
         with self.reading() as connection:
-            return queries.crops(connection, ids, self._clock())
+            return queries.crops(connection, ids, self.now())
 
     def tracklet(self, camera: str, track: int) -> TrackletRow | None:
         """A tracklet, or None where there is none."""
@@ -332,6 +361,10 @@ class Gallery:
         with self.reading() as connection:
             return queries.audit_log(connection)
 
+    def _check_writable(self) -> None:
+        if self._read_only:
+            raise InputError(f"{self.path}: was opened for reading only; open it for writing")
+
     def _sightings(self, chosen: queries.Filter) -> tuple[list[Sighting], Features | None]:
         with self.reading() as connection:
             try:
@@ -341,31 +374,3 @@ class Gallery:
 
     def _damaged(self, error: ValueError) -> InputError:
         return InputError(f"{self.path}: is damaged: {error}; restore it from a copy or annotate again")
-
-
-def _read_facts(path: Path, engine: Engine) -> dict[str, str]:
-    with one_line(path), engine.begin() as connection:
-        try:
-            facts = queries.meta(connection)
-        except OperationalError as error:
-            if "no such" not in str(error.orig):
-                raise
-            facts = {}
-    if not {"schema", "model"} <= facts.keys():
-        raise InputError(f"{path}: is a database but not a gallery; give the gallery.db that annotate wrote")
-    return facts
-
-
-def _check_model(path: Path, stored: str, in_use: str | None) -> None:
-    if in_use is not None and stored != in_use:
-        raise InputError(
-            f"{path}: its vectors come from model {stored}, the model in use is {in_use}; "
-            "use those weights, or annotate again with these"
-        )
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):
-        return "unknown"

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from sqlalchemy import Connection, Engine, select, update
+from sqlalchemy.exc import OperationalError
 
 from app.errors import InputError
-from app.gallery.database import copy_file
+from app.gallery.database import connect, copy_file, one_line
 from app.gallery.schema import SCHEMA, Meta
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -15,12 +16,41 @@ EARLIER = ".schema-"
 """Between a gallery's name and the schema's number in the name of the copy that upgrading leaves."""
 
 
-def check_schema(path: Path, found: str, *, read_only: bool) -> None:
-    """Sees whether a gallery of a schema can be opened; one of an older schema, for writing only.
+def read_facts(path: Path) -> dict[str, str]:
+    """What a file says about itself as a gallery: schema, model, and more.
+
+    Raises:
+        InputError: If it is no gallery, or damaged.
+    """
+    # Looked at without the right to write, so that another program's database is left as it is.
+    looking = connect(path, read_only=True)
+    try:
+        with one_line(path), looking.begin() as connection:
+            facts = {row.key: row.value for row in connection.execute(select(Meta.key, Meta.value))}
+    except InputError as error:
+        if not isinstance(error.__cause__, OperationalError) or "no such" not in str(error.__cause__.orig):
+            raise
+        facts = {}
+    finally:
+        looking.dispose()
+    if not {"schema", "model"} <= facts.keys():
+        raise InputError(f"{path}: is a database but not a gallery; give the gallery.db that annotate wrote")
+    return facts
+
+
+def check_facts(path: Path, facts: dict[str, str], model_id: str | None, *, read_only: bool) -> None:
+    """Sees whether a gallery can be opened: one of an older schema, for writing only.
+
+    Args:
+        path: The file, for messages.
+        facts: What `read_facts` gave.
+        model_id: The model whose vectors will be compared or added; None for any.
+        read_only: Whether it will not be written.
 
     Raises:
         InputError: If it cannot.
     """
+    found, model = facts["schema"], facts["model"]
     if not found.isdecimal() or int(found) > SCHEMA:
         raise InputError(
             f"{path}: has schema {found}, this program has {SCHEMA}; use the newer program that wrote it, "
@@ -30,6 +60,11 @@ def check_schema(path: Path, found: str, *, read_only: bool) -> None:
         raise InputError(
             f"{path}: has the older schema {found}, this program has {SCHEMA}; "
             "it is upgraded when opened for writing, as `gallery verify` does"
+        )
+    if model_id is not None and model != model_id:
+        raise InputError(
+            f"{path}: its vectors come from model {model}, the model in use is {model_id}; "
+            "use those weights, or annotate again with these"
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import getpass
+from collections.abc import Mapping, Sequence
 
 from sqlalchemy import Connection, Integer, String, bindparam, cast, delete, insert, select, update
 
@@ -12,6 +13,7 @@ from app.gallery.packing import Dimensions
 from app.gallery.records import Row, SightingRows
 from app.gallery.rows import CameraRow
 from app.gallery.schema import (
+    AuditRecord,
     Camera,
     CropRecord,
     IdentityRecord,
@@ -61,13 +63,13 @@ def camera_key(connection: Connection, camera: str, tracklets: Sequence[Tracklet
     return key
 
 
-def insert_tracklets(connection: Connection, tracklets: list[Row], sightings: SightingRows) -> None:
-    """Adds tracklets and their sightings, which are numbered on from the last."""
+def insert_tracklets(connection: Connection, tracklets: list[Row], sightings: SightingRows) -> list[int]:
+    """Adds tracklets and their sightings, and gives the sightings' numbers, which go on from the last."""
     keys = _insert(connection, TrackletRecord, tracklets)
     rows = [{**row, "tracklet_id": keys[owner]} for row, owner in zip(sightings.rows, sightings.owners, strict=True)]
     numbers = _insert(connection, SightingRecord, rows)
     if not numbers:
-        return
+        return []
     vectors = zip(numbers, sightings.vectors, strict=True)
     connection.execute(insert(VectorRecord), [{"sighting_id": key, **row} for key, row in vectors])
     pictures = [
@@ -78,6 +80,7 @@ def insert_tracklets(connection: Connection, tracklets: list[Row], sightings: Si
     if pictures:
         connection.execute(insert(CropRecord), pictures)
     grow_revision(connection)
+    return numbers
 
 
 def replace_identities(connection: Connection, identities: Sequence[Identity]) -> None:
@@ -106,6 +109,22 @@ def replace_identities(connection: Connection, identities: Sequence[Identity]) -
         )
         connection.execute(linking, links)
     grow_revision(connection)
+
+
+def enter_audit(
+    connection: Connection, time: float, action: str, details: Mapping[str, object], who: str | None
+) -> None:
+    """Enters something in the audit log; None stands for the account that the program runs under."""
+    entry = {"time": time, "who": who or account(), "action": action, "details": dict(details)}
+    connection.execute(insert(AuditRecord), [entry])
+
+
+def account() -> str:
+    """The account that the program runs under."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "unknown"
 
 
 def grow_revision(connection: Connection) -> None:

@@ -126,5 +126,5 @@ def test_a_locked_gallery_says_so(filled, monkeypatch):
     other.execute("BEGIN EXCLUSIVE")
     with pytest.raises(InputError) as error, Gallery.open(filled) as gallery:
         gallery.cameras()
-    assert "another process is writing to it" in message(error)
+    assert "another process is at work on it" in message(error)
     other.close()
