@@ -9,8 +9,8 @@ from typing import Annotated
 
 import typer
 
-from app import __version__, cli_reid, cli_simulation
-from app.cli_options import INTERRUPTED, JsonFile, Overrides, parse_seconds
+from app import __version__, cli_gallery, cli_identity, cli_reid, cli_search, cli_simulation
+from app.cli_options import INTERRUPTED, JsonFile, Overrides
 from app.errors import InputError
 
 app = typer.Typer(
@@ -23,7 +23,12 @@ app = typer.Typer(
 )
 evaluate = typer.Typer(help="Score against truth.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(evaluate, name="evaluate")
-for command in (cli_reid.teach, cli_reid.train, cli_reid.explain, cli_reid.export, cli_simulation.simulate):
+app.add_typer(cli_gallery.gallery, name="gallery")
+app.add_typer(cli_identity.identity, name="identity")
+for command in (
+    *(cli_reid.teach, cli_reid.train, cli_reid.explain, cli_reid.export),
+    *(cli_search.search, cli_simulation.simulate),
+):
     app.command()(command)
 evaluate.command("reid")(cli_reid.evaluate_reid)
 
@@ -84,54 +89,6 @@ def annotate(
     reports.print_annotation(result, output, json_file)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)
-
-
-@app.command()
-def search(
-    gallery: Annotated[Path, typer.Option("--gallery", help="gallery.db, or the folder that holds it.")],
-    camera: Annotated[str | None, typer.Option(help="Camera of the box.")] = None,
-    frame: Annotated[int | None, typer.Option(help="Frame of the box, from 0.")] = None,
-    time: Annotated[str | None, typer.Option(help="Time of the box, instead of its frame.")] = None,
-    box: Annotated[
-        tuple[float, float, float, float] | None,
-        typer.Option(metavar="L T W H", help="Left, top, width, height in source pixels."),
-    ] = None,
-    image: Annotated[list[Path], typer.Option(help="A picture of the person; repeatable.")] = [],  # noqa: B006
-    identity: Annotated[int | None, typer.Option(help="Search for a known identity.")] = None,
-    top: Annotated[int, typer.Option(min=1, max=1000, help="Most matches listed.")] = 20,
-    from_: Annotated[str | None, typer.Option("--from", help="Earliest time.")] = None,
-    to: Annotated[str | None, typer.Option("--to", help="Latest time.")] = None,
-    in_: Annotated[list[str], typer.Option("--in", metavar="CAMERA", help="Camera to search; repeatable.")] = [],  # noqa: B006
-    exact: Annotated[bool, typer.Option("--exact", help="Match every sighting cell by cell.")] = False,
-    output: Annotated[Path | None, typer.Option("--output", help="Folder for contact sheet and lists.")] = None,
-    config_file: ConfigFile = None,
-    overrides: Overrides = [],  # noqa: B006
-    json_file: JsonFile = None,
-) -> None:
-    """Find a person in a gallery: by a box in a frame, by pictures, or by identity."""
-    from app import reports
-    from app.files import check_target
-    from app.finding import Request
-    from app.finding import find as run
-    from app.settings import load_config
-
-    check_target(json_file)
-    request = Request(
-        gallery=gallery,
-        camera=camera,
-        frame=frame,
-        time=parse_seconds(time, "--time"),
-        box=box,
-        images=tuple(image),
-        identity=identity,
-        top=top,
-        start=parse_seconds(from_, "--from"),
-        end=parse_seconds(to, "--to"),
-        cameras=tuple(in_),
-        exact=exact,
-        output=output,
-    )
-    reports.print_search(run(request, load_config(config_file, overrides)), json_file)
 
 
 @app.command()

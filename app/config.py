@@ -184,6 +184,12 @@ class GalleryConfig(Section):
     """What is stored of what was seen."""
 
     crops: bool = Field(default=True, description="Whether a small picture is stored with each sighting.")
+    match_probability: float = Field(
+        default=0.5,
+        description="Least probability, [0, 1], at which a search takes a sighting for the person; below it: nobody.",
+        ge=0,
+        le=1,
+    )
     retention_days: float = Field(
         default=30.0, description="Days after it was stored at which a sighting expires.", gt=0, le=3650
     )

@@ -110,8 +110,9 @@ def _draw_match(sheet: Image, match: Match, x: int, y: int, width: int) -> None:
     person = "no identity" if match.identity is None else f"person {match.identity}"
     if match.status == "unknown":
         person += " (unlinked)"
+    likely = "" if match.probability is None else f"   {100 * match.probability:.0f} %"
     lines = (
-        (f"{match.rank}   {match.distance:.3f}", 0.55, ACCENT),
+        (f"{match.rank}   {match.distance:.3f}{likely}", 0.55, ACCENT),
         (f"{match.camera} #{match.track}", 0.42, INK),
         (format_time(match.time), 0.42, INK),
         (person, 0.42, INK),

@@ -17,14 +17,21 @@ from app.contact_sheet import format_time, write_contact_sheet
 from app.embedding import load_embedder
 from app.errors import InputError
 from app.files import prepare_folder, write_text
+from app.following import store_follow
 from app.gallery import Gallery
-from app.gallery.reasons import in_words
+from app.gallery.reasons import cell_rows, in_words
+from app.gallery.store import gallery_file
+from app.saving import save_shown
 from app.search import Match, box_query, find_camera, identity_query, search, to_rows
 from app.sources import read_frame
 from reid_model.embedder import Embedder, cut
 from reid_model.features import Features
 
 Image = npt.NDArray[np.uint8]
+
+LEAST_MASS = 0.1
+"""Saliency mass below which a query shows nobody: in the scene of the demonstration no person, not even one mostly
+hidden, has less, and about half of all boxes around nobody do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +51,10 @@ class Request:
         end: Latest time of a match.
         cameras: Cameras to search; none for all.
         exact: Whether every sighting is matched cell by cell.
-        output: Folder for the contact sheet and the list; None for `search/` beside the gallery.
+        output: Folder for the contact sheet and the list, and for pictures and clips; None for `search/` beside the
+            gallery, without those.
+        clips: Most clips cut from the recordings; needs `output`.
+        follow: Name under which the search is stored, to raise an event when the person is seen again; None for not.
     """
 
     gallery: Path
@@ -60,6 +70,8 @@ class Request:
     cameras: tuple[str, ...] = ()
     exact: bool = False
     output: Path | None = None
+    clips: int = 0
+    follow: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,16 +94,33 @@ class Found:
         title: What was searched for.
         sheet: The contact sheet.
         table: The same matches as CSV.
-        reasons: Why each matched, in words, in the same order.
+        rows: The same as plain values, in the same order: what `to_rows` gives, the reason in words, whether it passes
+            the bar, where its picture and clip are, and why not where they are not.
+        cells: The cells of query and match that speak most for each, in the same order.
+        bar: Probability from which a match counts as the person.
         seconds: Time the search took, features included, without loading weights.
+        follow: Number of the follow that was stored, or None.
     """
 
     matches: list[Match]
     title: str
     sheet: Path
     table: Path
-    reasons: list[str]
+    rows: list[dict[str, object]]
+    cells: list[list[dict[str, object]]]
+    bar: float
     seconds: float
+    follow: int | None
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why each matched, in words."""
+        return [str(row["reason"]) for row in self.rows]
+
+    @property
+    def somebody(self) -> bool:
+        """Whether any match counts as the person; where probabilities are not known, whether there is any."""
+        return any(row["passes"] is not False for row in self.rows)
 
 
 def find(request: Request, config: Config) -> Found:
@@ -101,7 +130,7 @@ def find(request: Request, config: Config) -> Found:
         InputError: If the request or the gallery cannot be used.
     """
     _check(request)
-    path = request.gallery / "gallery.db" if request.gallery.is_dir() else request.gallery
+    path = gallery_file(request.gallery)
     embedder = load_embedder(config.embedder)
     with Gallery.open(path, model_id=embedder.model_id, config=config.gallery) as gallery:
         output = request.output or path.parent / "search"
@@ -116,14 +145,37 @@ def find(request: Request, config: Config) -> Found:
             end=request.end,
             cameras=request.cameras or None,
             exact=request.exact,
+            calibration=embedder.calibration,
             origin=query.origin,
         )
         seconds = time.perf_counter() - start
+        number = _follow(request, gallery, query, embedder, config)
+        reasons = [in_words(match.reason, *embedder.grid) for match in matches]
+        rows = [{**row, "reason": reason} for row, reason in zip(to_rows(matches), reasons, strict=True)]
+        bar = config.gallery.match_probability
+        for row, match in zip(rows, matches, strict=True):
+            row["passes"] = None if match.probability is None else match.probability >= bar
+        if request.output is not None:
+            save_shown(gallery, matches, rows, output / query.stem, request.clips)
     sheet, table = output / f"{query.stem}.jpg", output / f"{query.stem}.csv"
-    reasons = [in_words(match.reason, *embedder.grid) for match in matches]
     write_contact_sheet(sheet, matches, query.pictures, title=query.title)
-    write_text(table, _csv(matches, reasons))
-    return Found(matches, query.title, sheet, table, reasons, seconds)
+    write_text(table, _csv(rows))
+    cells = [cell_rows(match.reason, embedder.grid[1]) for match in matches]
+    return Found(matches, query.title, sheet, table, rows, cells, bar, seconds, number)
+
+
+def _follow(request: Request, gallery: Gallery, query: _Query, embedder: Embedder, config: Config) -> int | None:
+    if request.follow is None:
+        return None
+    return store_follow(
+        gallery,
+        request.follow,
+        query.features,
+        calibration=embedder.calibration,
+        config=config.gallery,
+        origin=query.origin,
+        cameras=request.cameras or None,
+    )
 
 
 def _check(request: Request) -> None:
@@ -140,6 +192,18 @@ def _check(request: Request) -> None:
 
 
 def _query(request: Request, gallery: Gallery, embedder: Embedder) -> _Query:
+    query = _unchecked(request, gallery, embedder)
+    for place, mass in enumerate(query.features.mass.tolist() if request.identity is None else []):
+        if mass < LEAST_MASS:
+            where = request.images[place] if request.images else f"box in camera {request.camera}"
+            raise InputError(
+                f"{where}: nobody is to be seen in it (saliency {mass:.2f}, a person has {LEAST_MASS} or more); "
+                "give a box or picture that a person fills"
+            )
+    return query
+
+
+def _unchecked(request: Request, gallery: Gallery, embedder: Embedder) -> _Query:
     if request.camera is not None:
         return _from_box(request, request.camera, gallery, embedder)
     if request.identity is not None:
@@ -190,8 +254,7 @@ def _read_picture(path: Path) -> Image:
     return np.asarray(image, np.uint8)
 
 
-def _csv(matches: list[Match], reasons: list[str]) -> str:
-    rows = [{**row, "reason": reason} for row, reason in zip(to_rows(matches), reasons, strict=True)]
+def _csv(rows: list[dict[str, object]]) -> str:
     text = io.StringIO()
     if rows:
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")

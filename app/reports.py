@@ -17,9 +17,7 @@ from app.contact_sheet import format_time
 from app.demo import LEAST_IDF1, Demonstration
 from app.errors import InputError
 from app.files import write_json
-from app.finding import Found
 from app.offline import Annotation
-from app.search import to_rows
 
 Result = Mapping[str, object]
 
@@ -73,7 +71,8 @@ def chosen_cameras(named: Sequence[CameraConfig], config: Config) -> list[Camera
     ]
 
 
-def _print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    """A table with names of columns; fractions with two digits."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column in columns:
         table.add_column(column, justify="left" if column in LEFT else "right", no_wrap=True)
@@ -91,7 +90,7 @@ def print_results(command: str, results: Sequence[Result], json_file: Path | Non
     """
     if results:
         columns = list(results[0])
-        _print_table(columns, [[result.get(column, "") for column in columns] for result in results])
+        print_table(columns, [[result.get(column, "") for column in columns] for result in results])
     write_results(command, results, json_file)
 
 
@@ -127,9 +126,9 @@ def print_annotation(annotation: Annotation, output: Path, json_file: Path | Non
         )
     frames = sum(recording.frames for recording in annotation.recordings)
     total = annotation.elapsed
-    _print_table(list(results[0]), [list(result.values()) for result in results])
+    print_table(list(results[0]), [list(result.values()) for result in results])
     print()
-    _print_table(
+    print_table(
         ["stage", "seconds", "ms a frame"],
         [[stage, seconds, 1000 * seconds / max(frames, 1)] for stage, seconds in annotation.seconds.items()],
     )
@@ -153,47 +152,6 @@ def print_annotation(annotation: Annotation, output: Path, json_file: Path | Non
     write_results("annotate", [*results, summary], json_file)
 
 
-def _box(box: tuple[float, float, float, float]) -> str:
-    """Left, top, width and height, as `--box` takes them."""
-    left, top, right, bottom = box
-    return f"{left:.0f} {top:.0f} {right - left:.0f} {bottom - top:.0f}"
-
-
-def print_search(found: Found, json_file: Path | None) -> None:
-    """The ranked matches and where the contact sheet is.
-
-    Raises:
-        InputError: If the JSON cannot be written.
-    """
-    print(found.title)
-    if found.matches:
-        _print_table(
-            ["rank", "distance", "pooled", "spatial", "camera", "time", "frame", "box", "track", "identity"],
-            [
-                [
-                    match.rank,
-                    f"{match.distance:.3f}",
-                    f"{match.reason.global_distance:.3f}",
-                    f"{match.reason.local_distance:.3f}",
-                    match.camera,
-                    format_time(match.time),
-                    match.frame,
-                    _box(match.box),
-                    match.track,
-                    match.identity if match.identity is not None else "-",
-                ]
-                for match in found.matches
-            ],
-        )
-    else:
-        print("nobody in the gallery fits these filters")
-    print(f"\n{len(found.matches)} matches in {1000 * found.seconds:.0f} ms")
-    print(f"contact sheet {found.sheet}\nlist {found.table}")
-    rows = zip(to_rows(found.matches), found.reasons, strict=True)
-    results = [{"name": f"{row['camera']} {row['track']}", **row, "reason": reason} for row, reason in rows]
-    write_results("search", results, json_file)
-
-
 def print_demonstration(shown: Demonstration, output: Path, json_file: Path | None) -> None:
     """How good the identities are, why each match of the search matched, and where everything is.
 
@@ -202,7 +160,7 @@ def print_demonstration(shown: Demonstration, output: Path, json_file: Path | No
     """
     measures = ["HOTA", "AssA", "DetA", "IDF1", "IDSW"]
     print("identities against truth, per cent (IDSW: a count):")
-    _print_table(["name", *measures], [[result[name] for name in ["name", *measures]] for result in shown.scores])
+    print_table(["name", *measures], [[result[name] for name in ["name", *measures]] for result in shown.scores])
     if shown.hidden is not None and shown.found is not None:
         hidden, found = shown.hidden, shown.found
         print(
@@ -210,7 +168,7 @@ def print_demonstration(shown: Demonstration, output: Path, json_file: Path | No
             f"frame {hidden.frame}, box {' '.join(f'{value:.0f}' for value in hidden.box)}"
         )
         reasoned = zip(found.matches, shown.right, found.reasons, strict=True)
-        _print_table(
+        print_table(
             ["rank", "camera", "track", "time", "distance", "truth", "reason"],
             [
                 [

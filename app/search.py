@@ -8,15 +8,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.errors import InputError
-from app.gallery import CameraRow, Gallery, Index
+from app.gallery import CameraRow, Gallery, IdentityRow, Index, Sighting
+from app.gallery.choosing import MOST_SIGHTINGS
 from app.gallery.index import SHORTLIST
 from app.gallery.packing import Dimensions
 from app.gallery.reasons import Reason, explain
+from reid_model.calibration import Calibration
 from reid_model.features import Features
 from reid_model.matching import Method
-
-MOST_EXEMPLARS = 5
-"""Most sightings of one tracklet: so many hits are needed to be sure of a number of tracklets."""
 
 EDGE = 2.0
 """Pixels that a box may reach over the frame's edge: rounding, not a mistake."""
@@ -29,6 +28,8 @@ class Match:
     Attributes:
         rank: From 1, nearest first.
         distance: Distance to the nearest query crop, [0, 2].
+        probability: That it is the person, [0, 1]; None where the weights do not say what their distances mean.
+        person: Which of the people found it is, from 1, nearest first: tracklets of one identity have one number.
         camera: Name of the camera.
         time: Time of the sighting, seconds since the epoch.
         frame: 0-based frame number of the sighting.
@@ -45,6 +46,8 @@ class Match:
 
     rank: int
     distance: float
+    probability: float | None
+    person: int
     camera: str
     time: float
     frame: int
@@ -86,6 +89,7 @@ def search(
     cameras: Sequence[str] | None = None,
     exact: bool = False,
     method: Method = "gasm",
+    calibration: Calibration | None = None,
     origin: Mapping[str, object] | None = None,
     who: str | None = None,
 ) -> list[Match]:
@@ -100,6 +104,7 @@ def search(
         cameras: Names of the cameras to search; None for all.
         exact: Whether every sighting is matched cell by cell, not a shortlist only.
         method: How crops are compared.
+        calibration: What the distances of this method mean; None where that is not known.
         origin: Where the query comes from (camera, frame and box, or files, or identity), for the audit log.
         who: User name for the audit log; None for the account that the program runs under.
 
@@ -113,7 +118,9 @@ def search(
     _check_request(gallery, query, top, start, end)
     names = None if cameras is None else [find_camera(gallery, name).name for name in cameras]
     index = Index.build(gallery, names, start, end)
-    matches = _matches(gallery, index, query, top, exact=exact, method=method)
+    if calibration is not None and calibration.matching != method:
+        calibration = None
+    matches = _matches(gallery, index, query, top, exact=exact, method=method, calibration=calibration)
     details: dict[str, object] = {
         "origin": dict(origin or {}),
         "crops": len(query),
@@ -167,14 +174,25 @@ def identity_query(gallery: Gallery, number: int) -> Features:
     Raises:
         InputError: If there is no such identity, or none of its sightings is left.
     """
-    if gallery.identity(number) is None:
-        known = len(gallery.identities())
-        cure = f"give one of the {known} that identities.json lists" if known else "it holds no identities"
-        raise InputError(f"identity {number}: not in {gallery.path}; {cure}")
+    find_identity(gallery, number)
     _, features = gallery.sightings(identity=number)
     if features is None:
         raise InputError(f"identity {number}: has no sighting to search by (none was stored, or all have expired)")
     return features
+
+
+def find_identity(gallery: Gallery, number: int) -> IdentityRow:
+    """The stored identity of that number.
+
+    Raises:
+        InputError: If there is none.
+    """
+    row = gallery.identity(number)
+    if row is None:
+        known = len(gallery.identities())
+        cure = f"give one of the {known} that `identity list` shows" if known else "it holds no identities"
+        raise InputError(f"identity {number}: not in {gallery.path}; {cure}")
+    return row
 
 
 def find_camera(gallery: Gallery, name: str) -> CameraRow:
@@ -201,6 +219,8 @@ def to_rows(matches: Sequence[Match]) -> list[dict[str, object]]:
         {
             "rank": match.rank,
             "distance": round(match.distance, 4),
+            "probability": None if match.probability is None else round(match.probability, 4),
+            "person": match.person,
             "camera": match.camera,
             "time": match.time,
             "frame": match.frame,
@@ -222,23 +242,50 @@ def to_rows(matches: Sequence[Match]) -> list[dict[str, object]]:
     ]
 
 
-def _matches(gallery: Gallery, index: Index, query: Features, top: int, *, exact: bool, method: Method) -> list[Match]:
+def prior_of(rows: Sequence[Sighting]) -> float:
+    """How probable it is, before looking, that one of the people in these sightings is the one searched for, (0, 1).
+
+    Each of them, and nobody, is equally probable. A tracklet without an identity counts as a person.
+    """
+    people = {(row.camera, row.track) if row.identity is None else row.identity for row in rows}
+    return 1 / (1 + max(len(people), 1))
+
+
+def _matches(
+    gallery: Gallery,
+    index: Index,
+    query: Features,
+    top: int,
+    *,
+    exact: bool,
+    method: Method,
+    calibration: Calibration | None,
+) -> list[Match]:
     if index.features is None:
         return []
-    wanted = max(SHORTLIST, top * MOST_EXEMPLARS)
+    wanted = max(SHORTLIST, top * MOST_SIGHTINGS)
     hits = index.search(query, wanted, exact=exact, method=method, shortlist=wanted)
     best: dict[tuple[str, int], int] = {}
     for place, position in enumerate(hits.positions.tolist()):
         best.setdefault((index.rows[position].camera, index.rows[position].track), place)
     places = list(best.values())[:top]
-    positions, nearest = hits.positions[places], hits.crops[places]
-    reasons = explain(query[nearest], index.features[positions], method)
+    positions, nearest, distances = hits.positions[places], hits.crops[places], hits.distances[places]
+    found = index.features[positions]
+    reasons = explain(query[nearest], found, method)
     rows = [index.rows[position] for position in positions.tolist()]
+    likely: list[float | None] = [None] * len(rows)
+    if calibration is not None:
+        likely = [*calibration.probability(distances, query.mass[nearest], found.mass, prior_of(index.rows)).tolist()]
+    people: dict[object, int] = {}
     crops = gallery.crops([row.id for row in rows])
     return [
         Match(
-            rank=rank,
-            distance=float(hits.distances[place]),
+            rank=place + 1,
+            distance=float(distances[place]),
+            probability=likely[place],
+            person=people.setdefault(
+                (row.camera, row.track) if row.identity is None else row.identity, len(people) + 1
+            ),
             camera=row.camera,
             time=row.time,
             frame=row.frame,
@@ -248,11 +295,11 @@ def _matches(gallery: Gallery, index: Index, query: Features, top: int, *, exact
             identity=row.identity,
             status=row.status,
             mass=row.mass,
-            query=int(hits.crops[place]),
-            reason=reason,
-            crop=crop,
+            query=int(nearest[place]),
+            reason=reasons[place],
+            crop=crops[place],
         )
-        for rank, (place, row, reason, crop) in enumerate(zip(places, rows, reasons, crops, strict=True), 1)
+        for place, row in enumerate(rows)
     ]
 
 

@@ -264,6 +264,13 @@ def identities(connection: Connection, number: int | None) -> Iterator[IdentityR
         yield IdentityRow(key, status, tuple(group))
 
 
+def spans(connection: Connection) -> dict[tuple[str, int], tuple[float, float]]:
+    """First and last time of each tracklet, seconds since the epoch, by camera and track number."""
+    table = TrackletRecord
+    query = select(Camera.name, table.track, table.first_time, table.last_time).join_from(table, Camera)
+    return {(name, track): (first, last) for name, track, first, last in connection.execute(query)}
+
+
 def audit_log(connection: Connection) -> list[AuditEntry]:
     """The audit log, oldest first."""
     table = AuditRecord

@@ -98,6 +98,26 @@ def in_words(reason: Reason, rows: int, columns: int) -> str:
     return f"pooled {reason.global_distance:.2f}, cells {reason.local_distance:.2f}; most alike: {parts}"
 
 
+def cell_rows(reason: Reason, columns: int) -> list[dict[str, object]]:
+    """The cells that found each other, as plain values: their row and column from the top left, weight and cosine.
+
+    Args:
+        reason: Of one match.
+        columns: Columns of cells of a crop.
+    """
+    pairs = zip(reason.query_cells, reason.gallery_cells, reason.weights, reason.similarities, strict=True)
+    return [
+        {
+            "query": [int(own) // columns, int(own) % columns],
+            "found": [int(other) // columns, int(other) % columns],
+            "weight": round(float(weight), 4),
+            # Rounding can bring the cosine of a cell with itself just above 1.
+            "similarity": round(min(float(similarity), 1.0), 4),
+        }
+        for own, other, weight, similarity in pairs
+    ]
+
+
 def _global_share(pooled: float, spatial: float, method: Method) -> float:
     if method in ("global", "local"):
         return 1.0 if method == "global" else 0.0

@@ -32,6 +32,11 @@ __all__ = ["AuditEntry", "CameraRow", "Gallery", "IdentityRow", "Sighting", "Tra
 SECONDS_A_DAY = 86400
 
 
+def gallery_file(path: Path) -> Path:
+    """The store that is meant: `gallery.db` where a folder is given, else the file itself."""
+    return path / "gallery.db" if path.is_dir() else path
+
+
 class Gallery:
     """A durable store of cameras, tracklets, sightings, identities and the audit log, in one file.
 

@@ -59,7 +59,7 @@ def check_facts(path: Path, facts: dict[str, str], model_id: str | None, *, read
     if int(found) < SCHEMA and read_only:
         raise InputError(
             f"{path}: has the older schema {found}, this program has {SCHEMA}; "
-            "it is upgraded when opened for writing, as `gallery verify` does"
+            "it is upgraded when opened for writing, as `gallery compact` does"
         )
     if model_id is not None and model != model_id:
         raise InputError(

@@ -1,0 +1,55 @@
+"""The people in a gallery, as lists for an operator."""
+
+from __future__ import annotations
+
+from app.contact_sheet import format_time
+from app.gallery import Gallery, IdentityRow, queries
+from app.search import find_identity
+
+Result = dict[str, object]
+
+
+def people(gallery: Gallery) -> list[Result]:
+    """Everybody in a gallery, by number: status, tracklets, cameras, first and last time."""
+    with gallery.reading() as connection:
+        spans = queries.spans(connection)
+        return [_summary(row, spans) for row in queries.identities(connection, None)]
+
+
+def _summary(row: IdentityRow, spans: dict[tuple[str, int], tuple[float, float]]) -> Result:
+    times = [spans[key] for key in row.tracklets]
+    return {
+        "name": row.number,
+        "status": row.status,
+        "tracklets": len(row.tracklets),
+        "cameras": ", ".join(sorted({camera for camera, _ in row.tracklets})),
+        "first": format_time(min(first for first, _ in times)) if times else "",
+        "last": format_time(max(last for _, last in times)) if times else "",
+    }
+
+
+def tracklets_of(gallery: Gallery, number: int) -> list[Result]:
+    """One person's tracklets, in order of appearance: camera, track, boxes, sightings, first and last time.
+
+    Raises:
+        InputError: If there is no such identity.
+    """
+    row = find_identity(gallery, number)
+    sightings, _ = gallery.sightings(identity=number)
+    stored = [(each.camera, each.track) for each in sightings]
+    found: list[Result] = []
+    for camera, track in row.tracklets:
+        tracklet = gallery.tracklet(camera, track)
+        assert tracklet is not None
+        found.append(
+            {
+                "name": f"{camera} {track}",
+                "camera": camera,
+                "track": track,
+                "boxes": len(tracklet.frames),
+                "sightings": stored.count((camera, track)),
+                "first": format_time(float(tracklet.times.min())),
+                "last": format_time(float(tracklet.times.max())),
+            }
+        )
+    return found
