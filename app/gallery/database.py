@@ -15,8 +15,8 @@ from sqlalchemy.exc import DatabaseError, SQLAlchemyError
 
 from app.errors import InputError
 
-BUSY_SECONDS = 10
-"""How long a writer waits for another to finish."""
+BUSY_SECONDS = 60
+"""How long a writer waits for another to finish: one that erases writes the file anew, some gigabytes of it."""
 
 
 def connect(path: Path, *, read_only: bool) -> Engine:
