@@ -3,6 +3,8 @@
 Every maximum that a caller wants is taken from the same scores: gallery cells are the rows of a block and query cells
 its columns, cell by cell and within a cell query by query, so that both maxima (over gallery cells for each query
 cell, over query cells for each gallery cell) run over whole vectors. The full [Q, G, P, P'] array never exists.
+
+Where only the paper's form is wanted, a loop made for the processor or the GPU goes further and writes no score at all.
 """
 
 from __future__ import annotations
@@ -16,8 +18,11 @@ import torch
 from torch import Tensor
 
 from reid_model.features import Features, FloatArray
+from reid_model.matching import fused
+from reid_model.matching.int8 import CellQueries, cell_similarities
 from reid_model.matching.maxima import greatest
 from reid_model.matching.methods import salient_cells
+from reid_model.matching.quantise import Quantised, steps
 
 BLOCK = 5 << 18
 """Cell scores held at once on a processor: 2.5 or 5 MiB, so that they are still near when their maxima are taken."""
@@ -32,6 +37,7 @@ FEW = 8
 """Up to so many query crops, masking cells costs less than putting the whole gallery into another order."""
 
 Progress = Callable[[int, int], None]
+_Fast = Callable[[Features, torch.dtype, torch.device], Callable[[Features], FloatArray]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +64,7 @@ class _Gallery:
         saliency: `(m, P')`.
         order: Place of each crop in the set given, `(m,)`.
         kept: How many of a crop's cells may be matched in gated matching: its first ones, `(m,)`.
+        scale: What a step is in each crop's cells, `(m, 1)`: 1 where they are not in 8 bits.
         dropped: Other cells that may not, `(m, P')`, or None.
     """
 
@@ -65,16 +72,17 @@ class _Gallery:
     saliency: Tensor
     order: npt.NDArray[np.intp]
     kept: npt.NDArray[np.intp]
+    scale: Tensor
     dropped: Tensor | None = None
 
     @classmethod
     def as_given(cls, gallery: Features, gated: bool, dtype: torch.dtype, device: torch.device) -> _Gallery:
         """Crops and cells as they stand, those of low saliency marked if `gated`."""
-        cells = torch.from_numpy(gallery.local).to(device=device, dtype=dtype)
+        cells, scale = _convert(gallery.local, dtype, device)
         dropped = torch.from_numpy(~salient_cells(gallery.saliency)).to(device) if gated else None
         count = len(gallery)
         saliency = torch.from_numpy(gallery.saliency).to(device)
-        return cls(cells, saliency, np.arange(count), np.full(count, gallery.cells), dropped)
+        return cls(cells, saliency, np.arange(count), np.full(count, gallery.cells), scale, dropped)
 
     @classmethod
     def by_weight(cls, gallery: Features, dtype: torch.dtype, device: torch.device) -> _Gallery:
@@ -87,10 +95,11 @@ class _Gallery:
         heavy = np.argsort(-gallery.saliency[order], axis=1, kind="stable")
         saliency = np.take_along_axis(gallery.saliency[order], heavy, axis=1)
         cells = torch.empty(gallery.local.shape, dtype=dtype, device=device)
+        scale = torch.empty(len(order), 1, device=device)
         for start in range(0, len(order), QUERIES):
             part = slice(start, start + QUERIES)
-            cells[part] = torch.from_numpy(gallery.local[order[part, None], heavy[part]]).to(device)
-        return cls(cells, torch.from_numpy(saliency).to(device), order, kept[order])
+            cells[part], scale[part] = _convert(gallery.local[order[part, None], heavy[part]], dtype, device)
+        return cls(cells, torch.from_numpy(saliency).to(device), order, kept[order], scale)
 
     def blocks(self, crops: int) -> Iterator[slice]:
         """Runs of at most so many crops, each keeping one number of cells."""
@@ -102,16 +111,26 @@ class _Gallery:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Queries:
-    """A block of query crops made ready: cells `(d, P · q)`, cell by cell, and their saliency `(P, q)`."""
+    """A block of query crops made ready: cells `(d, P · q)`, cell by cell, their saliency `(P, q)` and scale `(q,)`."""
 
     cells: Tensor
     saliency: Tensor
+    scale: Tensor
 
     @classmethod
     def prepare(cls, query: Features, dtype: torch.dtype, device: torch.device) -> _Queries:
-        local = torch.from_numpy(query.local).to(device=device, dtype=dtype)
+        local, scale = _convert(query.local, dtype, device)
         cells = local.permute(2, 1, 0).reshape(local.shape[2], -1).contiguous()
-        return cls(cells, torch.from_numpy(query.saliency).to(device).T.contiguous())
+        return cls(cells, torch.from_numpy(query.saliency).to(device).T.contiguous(), scale[:, 0])
+
+
+def _convert(local: FloatArray, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Cells `(n, P, d)` in another type, and the scale of each crop, `(n, 1)`."""
+    cells = torch.from_numpy(local)
+    if dtype != torch.int8:
+        return cells.to(device=device, dtype=dtype), torch.ones(len(local), 1, device=device)
+    scale = torch.from_numpy(steps(local))[:, None]
+    return torch.round(cells / scale[:, :, None]).to(torch.int8).to(device), scale.to(device)
 
 
 def similarities(
@@ -129,7 +148,7 @@ def similarities(
         query: n crops.
         gallery: m crops.
         wanted: Which of them.
-        dtype: Of the cells and their scores; products are summed in float32.
+        dtype: Of the cells: float32, bfloat16 or int8. Products are summed in float32, those of int8 exactly.
         device: Where the arithmetic is done; the CPU when left out.
         progress: Called with the query crops done and all of them.
 
@@ -140,6 +159,10 @@ def similarities(
     names = [name for name in ("forward", "gated", "back") if getattr(wanted, name)]
     result: dict[str, FloatArray] = {name: np.empty((len(query), len(gallery)), np.float32) for name in names}
     if not len(gallery):
+        return result
+    fast = _without_scores(dtype, device) if wanted == Wanted(forward=True) else None
+    if fast is not None:
+        _by(fast, result["forward"], query, gallery, dtype, device, progress)
         return result
     if wanted.gated and len(query) > FEW:
         ready = _Gallery.by_weight(gallery, dtype, device)
@@ -160,16 +183,75 @@ def _fill(rows: dict[str, FloatArray], query: Features, gallery: _Gallery, wante
     width = queries.cells.shape[1]
     block = BLOCK if gallery.cells.device.type == "cpu" else GPU_BLOCK
     crops = max(1, block // (p2 * width))
-    held = gallery.cells.new_empty(min(crops, len(gallery.kept)) * p2, width)
+    product = _product(gallery.cells, min(crops, len(gallery.kept)) * p2, queries.cells)
     parts: dict[str, list[Tensor]] = {name: [] for name in rows}
     for columns in gallery.blocks(crops):
         cells = gallery.cells[columns]
-        scores = torch.mm(cells.reshape(-1, d), queries.cells, out=held[: len(cells) * p2]).view(len(cells), p2, width)
+        scores = product(cells.reshape(-1, d)).view(len(cells), p2, width)
         best = _best(scores, gallery, columns, queries, wanted)
         for name, values in best.items():
-            parts[name].append(values)
+            parts[name].append(values * gallery.scale[columns] * queries.scale)
     for name, columns_of in parts.items():
         rows[name][:, gallery.order] = torch.cat(columns_of).T.cpu().numpy()
+
+
+def _least(dtype: torch.dtype) -> float:
+    return -torch.inf if dtype.is_floating_point else torch.iinfo(dtype).min
+
+
+def _product(cells: Tensor, most: int, queries: Tensor) -> Callable[[Tensor], Tensor]:
+    """What multiplies up to `most` cells with the queries, into memory that it uses again and again."""
+    if cells.dtype != torch.int8:
+        held = cells.new_empty(most, queries.shape[1])
+        return lambda rows: torch.mm(rows, queries, out=held[: len(rows)])
+    if cells.device.type == "cpu":
+        return lambda rows: torch._int_mm(rows, queries)
+    # Integer products are for some sizes only on a GPU; whole numbers of this size are exact in float32 too.
+    columns = queries.float()
+    return lambda rows: rows.float() @ columns
+
+
+def _without_scores(dtype: torch.dtype, device: torch.device) -> _Fast | None:
+    """The way to the paper's form alone that writes no score, where there is one for this type and device."""
+    if device.type == "cpu" and dtype == torch.int8:
+        return _in_bytes
+    if dtype in (torch.bfloat16, torch.int8) and fused.available(device):
+        return _on_gpu
+    return None
+
+
+def _in_bytes(gallery: Features, dtype: torch.dtype, device: torch.device) -> Callable[[Features], FloatArray]:
+    stored = Quantised.of(gallery)
+    return lambda query: cell_similarities(CellQueries.of(query), stored)
+
+
+def _on_gpu(gallery: Features, dtype: torch.dtype, device: torch.device) -> Callable[[Features], FloatArray]:
+    cells, scale = _convert(gallery.local, dtype, device)
+
+    def match(query: Features) -> FloatArray:
+        local, step = _convert(query.local, dtype, device)
+        weights = torch.from_numpy(query.saliency).to(device) * step
+        found = fused.similarities(local, weights, cells, scale[:, 0] if dtype == torch.int8 else None)
+        return np.asarray(found.cpu().numpy(), np.float32)
+
+    return match
+
+
+def _by(
+    fast: _Fast,
+    rows: FloatArray,
+    query: Features,
+    gallery: Features,
+    dtype: torch.dtype,
+    device: torch.device,
+    progress: Progress | None,
+) -> None:
+    match = fast(gallery, dtype, device)
+    for top in range(0, len(query), QUERIES):
+        part = query[top : top + QUERIES]
+        rows[top : top + QUERIES] = match(part)
+        if progress:
+            progress(top + len(part), len(query))
 
 
 def _best(scores: Tensor, gallery: _Gallery, columns: slice, queries: _Queries, wanted: Wanted) -> dict[str, Tensor]:
@@ -185,7 +267,9 @@ def _best(scores: Tensor, gallery: _Gallery, columns: slice, queries: _Queries, 
         kept = int(gallery.kept[columns.start])
         nearest = greatest(scores[:, :kept], 1)
         if wanted.gated and gallery.dropped is not None:
-            best["gated"] = weighted(greatest(scores.masked_fill(gallery.dropped[columns, :, None], -torch.inf), 1))
+            best["gated"] = weighted(
+                greatest(scores.masked_fill(gallery.dropped[columns, :, None], _least(scores.dtype)), 1)
+            )
         elif wanted.gated:
             best["gated"] = weighted(nearest)
         if wanted.forward:

@@ -13,7 +13,7 @@ from reid_model.features import FloatArray
 Method = Literal["global", "local", "gasm", "gated", "symmetric", "dsr"]
 METHODS: tuple[Method, ...] = get_args(Method)
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 GATE = 0.5
