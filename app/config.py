@@ -128,7 +128,7 @@ class AssociationConfig(Section):
         default="gasm", description="How exemplars of two tracklets are compared."
     )
     threshold: float = Field(
-        default=0.55,
+        default=0.58,
         description="Largest distance, [0, 2], at which two tracklets are linked into one identity.",
         ge=0,
         le=2,
@@ -157,6 +157,13 @@ class AssociationConfig(Section):
         description="Share of the shorter tracklet's frames in which two tracklets of a person may be apart, [0, 1].",
         ge=0,
         le=1,
+    )
+    apart_penalty: float = Field(
+        default=0.2,
+        description="Distance, [0, 2], added to tracklets at once in two cameras in which hardly anybody was the same "
+        "at once: they seem to see no common place.",
+        ge=0,
+        le=2,
     )
     camera_people: float = Field(
         default=5.0,

@@ -10,6 +10,7 @@ from app.association.clustering import Merge, agglomerate
 from app.association.constraints import simultaneous
 from app.association.distance import tracklet_distances
 from app.association.types import CameraTracklet, Identity, Link
+from app.association.views import seen_apart
 from app.config import AssociationConfig
 from reid_model.features import FloatArray
 
@@ -18,7 +19,8 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
     """Links the tracklets of all cameras into identities.
 
     Constrained agglomerative clustering over the distances of exemplar sets. Tracklets that one camera shows at once
-    in different places are never one identity; a tracklet without exemplars is linked to nothing. The same person
+    in different places are never one identity, tracklets at once in two cameras that seem to see no common place only
+    when they look very much alike (`seen_apart`); a tracklet without exemplars is linked to nothing. The same person
     leaving a camera's view and coming back is linked by the same rule as across cameras. The result does not depend
     on the order of the input.
 
@@ -42,6 +44,7 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
     apart = simultaneous(ordered, config.shared_overlap, config.shared_frames)
     distances = tracklet_distances(ordered, config)
     distances[apart] = np.inf
+    distances[seen_apart(ordered, distances, config)] += np.float32(config.apart_penalty)
     merges = agglomerate(distances, config.threshold, config.linkage)
     groups: dict[int, list[int]] = {i: [i] for i in range(len(ordered))}
     links: dict[int, list[Link]] = {i: [] for i in groups}
