@@ -128,7 +128,7 @@ class AssociationConfig(Section):
         default="gasm", description="How exemplars of two tracklets are compared."
     )
     threshold: float = Field(
-        default=0.58,
+        default=0.55,
         description="Largest distance, [0, 2], at which two tracklets are linked into one identity.",
         ge=0,
         le=2,
