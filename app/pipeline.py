@@ -14,7 +14,7 @@ from app.detector import Detector
 from app.regions import Regions
 from app.sources import Frame
 from reid_model.embedder import Embedder, cut
-from trackers import Tracker, TrackerConfig, Tracklet
+from trackers import CameraMotion, Tracker, TrackerConfig, Tracklet
 
 Item = TypeVar("Item")
 
@@ -76,12 +76,17 @@ class Pipeline:
     def __init__(self, embedder: Embedder | None, tracker: TrackerConfig, watch: Stopwatch | None = None) -> None:
         self.embedder = embedder
         self.tracker = Tracker(tracker)
+        self._camera_motion = CameraMotion() if tracker.camera_motion else None
         self.watch = watch or Stopwatch()
 
     def process(self, frame: Frame, detections: sv.Detections) -> sv.Detections:
         """The people of a frame who belong to confirmed tracks, with `tracker_id`."""
+        moved = None
+        if self._camera_motion is not None:
+            with self.watch("motion"):
+                moved = self._camera_motion(frame.image, detections.xyxy)
         with self.watch("track"):
-            wanted = self.tracker.observe(detections, frame.time, frame.index)
+            wanted = self.tracker.observe(detections, frame.time, frame.index, moved)
         if self.embedder is None or not len(wanted):
             with self.watch("track"):
                 return self.tracker.update()

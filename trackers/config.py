@@ -47,6 +47,11 @@ class TrackerConfig:
         le=1,
     )
 
+    camera_motion: bool = Field(
+        default=True,
+        description="Whether the camera's own motion is measured in the pictures and taken out; a camera that stands "
+        "still costs next to nothing.",
+    )
     speed_spread: float = Field(
         default=0.6, description="Standard deviation of people's velocity, in body heights per second.", gt=0, le=10
     )
