@@ -18,7 +18,7 @@ from app.embedding import load_embedder
 from app.errors import InputError
 from app.files import prepare_folder, write_text
 from app.following import store_follow
-from app.gallery import Gallery
+from app.gallery import Gallery, queries
 from app.gallery.reasons import cell_rows, in_words
 from app.gallery.store import gallery_file
 from app.saving import save_shown
@@ -26,12 +26,20 @@ from app.search import Match, box_query, find_camera, identity_query, search, to
 from app.sources import read_frame
 from reid_model.embedder import Embedder, cut
 from reid_model.features import Features
+from trackers.gates import iou
 
 Image = npt.NDArray[np.uint8]
 
 LEAST_MASS = 0.1
-"""Saliency mass below which a query shows nobody: in the scene of the demonstration no person, not even one mostly
-hidden, has less, and about half of all boxes around nobody do."""
+"""Saliency mass below which a query shows nobody. In the scene of the demonstration, with either of the shipped
+weights, nobody has less, not even people mostly hidden; with the default ones, half of all boxes around nobody do."""
+
+UNTRACKED_MASS = 0.15
+"""The same for a box where nobody was followed in that frame: there, less than what one in a hundred has of the people
+visible by a third or more, and more than what three of four boxes around nobody have."""
+
+OVERLAP = 0.1
+"""Overlap (intersection over union) with somebody's box above which they may be meant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -192,34 +200,41 @@ def _check(request: Request) -> None:
 
 
 def _query(request: Request, gallery: Gallery, embedder: Embedder) -> _Query:
-    query = _unchecked(request, gallery, embedder)
-    for place, mass in enumerate(query.features.mass.tolist() if request.identity is None else []):
-        if mass < LEAST_MASS:
-            where = request.images[place] if request.images else f"box in camera {request.camera}"
-            raise InputError(
-                f"{where}: nobody is to be seen in it (saliency {mass:.2f}, a person has {LEAST_MASS} or more); "
-                "give a box or picture that a person fills"
-            )
+    if request.camera is not None:
+        query, least = _from_box(request, request.camera, gallery, embedder)
+        _refuse_nobody(f"box in camera {request.camera}", query, 0, least)
+        return query
+    if request.identity is not None:
+        return _from_identity(request.identity, gallery)
+    query = _from_images(request.images, embedder)
+    for place, path in enumerate(request.images):
+        _refuse_nobody(str(path), query, place, LEAST_MASS)
     return query
 
 
-def _unchecked(request: Request, gallery: Gallery, embedder: Embedder) -> _Query:
-    if request.camera is not None:
-        return _from_box(request, request.camera, gallery, embedder)
-    if request.identity is not None:
-        return _from_identity(request.identity, gallery)
-    pictures = [_read_picture(path) for path in request.images]
-    names = [path.name for path in request.images]
+def _refuse_nobody(where: str, query: _Query, place: int, least: float) -> None:
+    mass = float(query.features.mass[place])
+    if mass < least:
+        raise InputError(
+            f"{where}: nobody is to be seen in it (saliency {mass:.2f}, a person has {least:g} or more); "
+            "give a box or picture that a person fills"
+        )
+
+
+def _from_images(paths: tuple[Path, ...], embedder: Embedder) -> _Query:
+    pictures = [_read_picture(path) for path in paths]
+    names = [path.name for path in paths]
     return _Query(
         embedder.embed(pictures),
         pictures,
         f"search for {', '.join(names)}",
-        f"image-{request.images[0].stem}",
+        f"image-{paths[0].stem}",
         {"images": names},
     )
 
 
-def _from_box(request: Request, name: str, gallery: Gallery, embedder: Embedder) -> _Query:
+def _from_box(request: Request, name: str, gallery: Gallery, embedder: Embedder) -> tuple[_Query, float]:
+    """The query, and the least saliency mass that somebody in that box has."""
     camera = find_camera(gallery, name)
     assert request.box is not None
     if request.time is not None:
@@ -232,7 +247,10 @@ def _from_box(request: Request, name: str, gallery: Gallery, embedder: Embedder)
     title = f"search for a box in {name}, frame {frame.index}, {format_time(frame.time)}"
     corner = "-".join(f"{value:.0f}" for value in box.box[:2])
     origin = {"camera": name, "frame": frame.index, "box": list(request.box)}
-    return _Query(embedder.embed([crop]), [crop], title, f"{name}-{frame.index}-{corner}", origin)
+    with gallery.reading() as connection:
+        followed = queries.boxes_at(connection, name, frame.index).astype(np.float64)
+    least = LEAST_MASS if iou(np.asarray([box.box]), followed).max(initial=0) > OVERLAP else UNTRACKED_MASS
+    return _Query(embedder.embed([crop]), [crop], title, f"{name}-{frame.index}-{corner}", origin), least
 
 
 def _from_identity(number: int, gallery: Gallery) -> _Query:

@@ -22,7 +22,7 @@ from app.gallery.schema import (
     TrackletRecord,
     VectorRecord,
 )
-from reid_model.features import Features
+from reid_model.features import Features, FloatArray
 
 KEYS_AT_ONCE = 500
 """Most values given to one IN (…): databases limit them."""
@@ -262,6 +262,24 @@ def identities(connection: Connection, number: int | None) -> Iterator[IdentityR
             group.append((camera, track))
     for (key, status), group in members.items():
         yield IdentityRow(key, status, tuple(group))
+
+
+def boxes_at(connection: Connection, camera: str, frame: int) -> FloatArray:
+    """Where people were followed in a frame: left, top, right, bottom in source pixels, `(n, 4)`.
+
+    Raises:
+        ValueError: If stored bytes are not what they should be.
+    """
+    table = TrackletRecord
+    query = (
+        select(table.frames, table.boxes)
+        .join_from(table, Camera)
+        .where(Camera.name == camera, table.first_frame <= frame, table.last_frame >= frame)
+    )
+    found = [np.zeros((0, 4), np.float32)]
+    for frames, boxes in connection.execute(query):
+        found.append(cast(FloatArray, unpack(boxes, "<f4", 4))[unpack(frames, "<i8") == frame])
+    return np.concatenate(found)
 
 
 def spans(connection: Connection) -> dict[tuple[str, int], tuple[float, float]]:

@@ -1,5 +1,6 @@
 import csv
 import json
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from app.sources import read_frame
 from reid_model.embedder import cut
 from tests.app.galleries import identity
 from trackers import evaluation as mot
+from trackers.gates import iou
 from trackers.tracklet import Tracklet
 
 AT = 60
@@ -50,7 +52,7 @@ def scene(tmp_path_factory):
             gallery.add_tracklets(CAMERA, list(everybody.values()))
             gallery.set_identities([identity(n, CameraTracklet(CAMERA, t)) for n, t in everybody.items()])
     best = max(everybody.values(), key=lambda each: float(np.ptp(each.boxes[0, 1::2])))
-    return folder, best, images
+    return folder, best, images, list(everybody.values())
 
 
 def box(tracklet):
@@ -67,7 +69,7 @@ def refused(outcome, *parts):
 
 
 def test_a_box_finds_the_person_with_picture_clip_and_cells(scene, crowdtrace, tmp_path):
-    folder, person, _ = scene
+    folder, person, *_ = scene
     out, told = tmp_path / "out", tmp_path / "o.json"
     where = ["--camera", CAMERA, "--frame", AT, "--box", *box(person)]
     limits = ["--top", 4, "--clips", 1]
@@ -94,7 +96,7 @@ def test_a_box_finds_the_person_with_picture_clip_and_cells(scene, crowdtrace, t
 
 
 def test_several_pictures_of_one_person(scene, crowdtrace, tmp_path):
-    folder, person, _ = scene
+    folder, person, *_ = scene
     for place, crop in enumerate(person.exemplar_crops[:2]):
         cv2.imwrite(str(tmp_path / f"{place}.png"), crop)
     told = tmp_path / "o.json"
@@ -105,7 +107,7 @@ def test_several_pictures_of_one_person(scene, crowdtrace, tmp_path):
 
 
 def test_nobody_matches_where_the_bar_is_not_reached(scene, crowdtrace, tmp_path):
-    folder, person, _ = scene
+    folder, person, *_ = scene
     arguments = ["search", "--gallery", folder, "--identity", person.track_id, "--from", AT / 10 + 0.2, *SMALL]
     code, printed, _ = crowdtrace(*arguments, "--set", "gallery.match_probability=1", "--json", tmp_path / "o.json")
     assert code == 0
@@ -116,7 +118,7 @@ def test_nobody_matches_where_the_bar_is_not_reached(scene, crowdtrace, tmp_path
 
 
 def test_why_there_is_no_picture(scene, crowdtrace, tmp_path):
-    folder, person, _ = scene
+    folder, person, *_ = scene
     code, printed, _ = crowdtrace("search", "--gallery", folder / "bare.db", "--identity", person.track_id, "--top", 3,
                                   "--output", tmp_path, "--clips", 0, *SMALL)  # fmt: skip
     assert code == 0
@@ -124,7 +126,7 @@ def test_why_there_is_no_picture(scene, crowdtrace, tmp_path):
 
 
 def test_a_query_without_a_person_is_refused(scene, crowdtrace, tmp_path):
-    folder, _, _ = scene
+    folder, *_ = scene
     embedder = load_embedder(EmbedderConfig(weights="small"))
     rng = np.random.default_rng(0)
     grey = [np.clip(rng.normal(shade, 3, (200, 80, 3)), 0, 255).astype(np.uint8) for shade in range(20, 250, 10)]
@@ -135,8 +137,30 @@ def test_a_query_without_a_person_is_refused(scene, crowdtrace, tmp_path):
         assert "wall.png" not in json.dumps([entry.details for entry in gallery.audit_log()])
 
 
+def test_a_box_around_nobody_is_refused(scene, crowdtrace, tmp_path):
+    folder, person, images, everybody = scene
+    embedder = load_embedder(EmbedderConfig(weights="small"))
+    rng = np.random.default_rng(1)
+    places = np.stack([rng.integers(0, 1200, 40), rng.integers(0, 560, 40)], axis=1)
+    boxes = np.concatenate([places, places + np.array([60, 150])], axis=1).astype(float)
+    mass = embedder.embed_boxes(images[AT], boxes).mass
+    apart = iou(boxes, np.concatenate([each.boxes[:1] for each in everybody]).astype(float)).max(axis=1) == 0
+    path = tmp_path / "gallery.db"
+    path.write_bytes((folder / "gallery.db").read_bytes())
+    where = ["search", "--gallery", path, "--camera", CAMERA, "--frame", AT, *SMALL, "--box"]
+    left, top, *_ = boxes[mass.argmin()]
+    refused(crowdtrace(*where, left, top, 60, 150), "box in camera cam1: nobody is to be seen in it")
+    # Of little saliency: refused, unless somebody was followed just there.
+    left, top, *_ = doubtful = boxes[apart & (mass > 0.1) & (mass < 0.15)][0]
+    refused(crowdtrace(*where, left, top, 60, 150), "a person has 0.15 or more")
+    with Gallery.open(path) as gallery:
+        there = np.tile(doubtful.astype(np.float32), (3, 1))
+        gallery.add_tracklets(CAMERA, [replace(person, track_id=9000, boxes=there, exemplars=None)])
+    assert crowdtrace(*where, left, top, 60, 150)[0] == 0
+
+
 def test_following(scene, crowdtrace, tmp_path):
-    folder, person, _ = scene
+    folder, person, *_ = scene
     path = tmp_path / "gallery.db"
     path.write_bytes((folder / "gallery.db").read_bytes())
     code, printed, _ = crowdtrace("search", "--gallery", path, "--camera", CAMERA, "--frame", AT, "--box", *box(person),
@@ -145,9 +169,7 @@ def test_following(scene, crowdtrace, tmp_path):
     assert "follow 1 stored" in printed
     with Gallery.open(path) as gallery:
         assert [entry.action for entry in gallery.audit_log()][-2:] == ["search", "follow"]
-        object.__setattr__(person, "track_id", person.track_id + 5000)
-        (event,) = gallery.add_tracklets(CAMERA, [person])
-        object.__setattr__(person, "track_id", person.track_id - 5000)
+        (event,) = gallery.add_tracklets(CAMERA, [replace(person, track_id=person.track_id + 5000)])
     assert (event.name, event.track) == ("tall one", person.track_id + 5000)
     assert event.probability > 0.9
 
@@ -162,7 +184,7 @@ def test_following(scene, crowdtrace, tmp_path):
     ],
 )
 def test_bad_input(scene, crowdtrace, arguments, cause):
-    folder, person, _ = scene
+    folder, person, *_ = scene
     given = [person.track_id if word == "KNOWN" else word for word in arguments]
     refused(crowdtrace("search", "--gallery", folder, *given, *SMALL), cause)
 
