@@ -53,8 +53,11 @@ LEAST_CORNERS = 12
 AGREED = 0.4
 """Share of the corners that must agree on a motion."""
 
-WIDE = 0.08
-"""Least standard deviation of the places of those that agree, over the picture's sides: all in one place say little."""
+WIDE = 0.12
+"""Least standard deviation of the places of those that agree, over the picture's sides, along x or y.
+
+All in one place say little. A strip between people, from top to bottom, says all of a similarity.
+"""
 
 OFF = 0.5
 """Pixels of the small picture by which corners that agree may be off."""
@@ -278,7 +281,7 @@ def _similarity(start: Array, end: Array, shape: tuple[int, ...], unit: float) -
         return None
     sides = np.array([shape[1], shape[0]], np.float64)
     chosen = start[np.ravel(agreed) > 0]
-    if len(chosen) < max(LEAST_CORNERS, AGREED * len(start)) or float((chosen.std(axis=0) / sides).min()) < WIDE:
+    if len(chosen) < max(LEAST_CORNERS, AGREED * len(start)) or float((chosen.std(axis=0) / sides).max()) < WIDE:
         return None
     zoom, turn = np.hypot(found[0, 0], found[1, 0]), np.arctan2(found[1, 0], found[0, 0])
     middle = sides / 2

@@ -166,6 +166,14 @@ def test_among_people_only_nobody_can_tell():
     assert seen([film(view()), film(view(shift=(9, 0)))], [everybody] * 2) == [None, None]
 
 
+def test_a_strip_between_people_is_enough():
+    """All that is left of the background is a sixth of the picture's width, from top to bottom."""
+    beside = np.array([[0.0, 0, 240, 360], [360, 0, 640, 360]])
+    first, second = view(), view(0.01, 1.01, (6, -4))
+    found = seen([film(first), film(second)], [beside] * 2)[1]
+    assert apart(found, between(first, second)) < 1
+
+
 def test_boxes_may_be_anything():
     odd = np.array([[-1e9, -1e9, 1e9, -9], [np.nan, 0, 5, 5], [np.inf, 0, -np.inf, 5], [700, 400, 650, 380]])
     found = seen([film(view()), film(view(shift=(9, 0)))], [odd, odd.astype(np.float32)])[1]
