@@ -34,6 +34,10 @@ SCORES = 5 << 17
 """Cell scores held at once where there is no compiled loop: 2.5 MiB, so that they are near when maxima are taken."""
 
 
+TRIALS = 4
+"""Times that each way is tried; the best counts, since others may be using the processor."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class CellQueries:
     """Query crops in 8 bits, made ready for every way of matching.
@@ -211,7 +215,8 @@ def fastest() -> Way:
     if kernels() is not None:
         ways.insert(0, compiled_way)
     random = np.random.default_rng(0)
-    cells = random.integers(1, 256, (4 * CROPS_A_PART, WIDTH, 128), np.uint8)
+    # As many as keep all cores at work for some milliseconds: waking them up is not what is compared.
+    cells = np.tile(random.integers(1, 256, (CROPS_A_PART, WIDTH, 128), np.uint8), (32, 1, 1))
     gallery = Quantised(cells, np.ones(len(cells), np.float32))
     local = random.standard_normal((1, WIDTH, 128), np.float32)
     query = Features(
@@ -223,10 +228,12 @@ def fastest() -> Way:
     queries = CellQueries.of(query)
     times = []
     for way in ways:
-        way(queries, gallery, None, None)
-        start = time.perf_counter()
-        way(queries, gallery, None, None)
-        times.append(time.perf_counter() - start)
+        least = np.inf
+        for _ in range(TRIALS):
+            start = time.perf_counter()
+            way(queries, gallery, None, None)
+            least = min(least, time.perf_counter() - start)
+        times.append(least)
     return ways[int(np.argmin(times))]
 
 
