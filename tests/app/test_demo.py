@@ -50,7 +50,7 @@ def test_the_tallest_partly_hidden_person_whom_another_camera_sees_is_searched_f
 def match(frame: int, box: tuple[float, float, float, float]) -> Match:
     none = np.zeros(0)
     reason = Reason(0.1, 0.1, 0.5, none.astype(np.intp), none.astype(np.intp), none, none)
-    return Match(1, 0.1, "left", 0.0, frame, box, 1, (0.0, 1.0), None, None, 0.5, 0, reason, None)
+    return Match(1, 0.1, None, 1, "left", 0.0, frame, box, 1, (0.0, 1.0), None, None, 0.5, 0, reason, None)
 
 
 def test_a_match_is_right_if_it_shows_the_person(tmp_path: Path) -> None:
