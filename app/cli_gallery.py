@@ -12,8 +12,6 @@ import typer
 from app.cli_options import JsonFile
 from app.errors import InputError
 
-SECONDS_A_DAY = 86400.0
-
 gallery = typer.Typer(help="Move, check, expire and save galleries.", no_args_is_help=True, rich_markup_mode=None)
 
 GalleryPath = Annotated[Path, typer.Option("--gallery", help="gallery.db, or the folder that holds it.")]
@@ -91,7 +89,7 @@ def purge(
     from app import reports
     from app.files import check_target
     from app.gallery.erasing import purge as run
-    from app.gallery.store import Gallery, gallery_file
+    from app.gallery.store import SECONDS_A_DAY, Gallery, gallery_file
 
     check_target(json_file)
     path = gallery_file(source)

@@ -42,7 +42,7 @@ def evaluate_tracking(
 
     Returns:
         For each sequence `name`, `HOTA`, `AssA`, `DetA`, `IDF1`, `MOTA`, `IDSW`, `fps` (everything) and
-        `tracking_fps` (tracker and embedder without detector and decoding).
+        `tracking_fps` (tracker, camera's motion and embedder, without detector and decoding).
 
     Raises:
         InputError: If pictures or weights cannot be used.
@@ -85,7 +85,7 @@ def _evaluate(
         rows = identity_rows(linked, camera.name)
     else:
         rows = _online_rows(online)
-    tracking = watch.seconds["track"] + watch.seconds["embed"]
+    tracking = sum(watch.seconds[stage] for stage in ("motion", "track", "embed"))
     speeds = {"fps": len(online) / seconds, "tracking_fps": len(online) / max(tracking, 1e-9)}
     scores = {key: round(value, 2) for key, value in (mot.score(sequence, rows) | speeds).items()}
     return {"name": sequence.name, **scores}

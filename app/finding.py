@@ -22,7 +22,7 @@ from app.gallery import Gallery, queries
 from app.gallery.reasons import cell_rows, in_words
 from app.gallery.store import gallery_file
 from app.saving import save_shown
-from app.search import Match, box_query, find_camera, identity_query, search, to_rows
+from app.search import Match, box_query, find_camera, identity_sightings, search, to_rows
 from app.sources import read_frame
 from reid_model.embedder import Embedder, cut
 from reid_model.features import Features
@@ -254,8 +254,7 @@ def _from_box(request: Request, name: str, gallery: Gallery, embedder: Embedder)
 
 
 def _from_identity(number: int, gallery: Gallery) -> _Query:
-    features = identity_query(gallery, number)
-    rows, _ = gallery.sightings(identity=number)
+    rows, features = identity_sightings(gallery, number)
     stored = [data for data in gallery.crops([row.id for row in rows]) if data is not None]
     pictures = [np.asarray(cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR), np.uint8) for data in stored]
     return _Query(features, pictures, f"search for identity {number}", f"identity-{number}", {"identity": number})

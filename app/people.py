@@ -35,8 +35,8 @@ def tracklets_of(gallery: Gallery, number: int) -> list[Result]:
         InputError: If there is no such identity.
     """
     row = find_identity(gallery, number)
-    sightings, _ = gallery.sightings(identity=number)
-    stored = [(each.camera, each.track) for each in sightings]
+    with gallery.reading() as connection:
+        stored = queries.sighting_counts(connection, queries.Filter(gallery.now(), identity=number))
     found: list[Result] = []
     for camera, track in row.tracklets:
         tracklet = gallery.tracklet(camera, track)
@@ -47,7 +47,7 @@ def tracklets_of(gallery: Gallery, number: int) -> list[Result]:
                 "camera": camera,
                 "track": track,
                 "boxes": len(tracklet.frames),
-                "sightings": stored.count((camera, track)),
+                "sightings": stored.get((camera, track), 0),
                 "first": format_time(float(tracklet.times.min())),
                 "last": format_time(float(tracklet.times.max())),
             }

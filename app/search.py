@@ -174,11 +174,20 @@ def identity_query(gallery: Gallery, number: int) -> Features:
     Raises:
         InputError: If there is no such identity, or none of its sightings is left.
     """
+    return identity_sightings(gallery, number)[1]
+
+
+def identity_sightings(gallery: Gallery, number: int) -> tuple[list[Sighting], Features]:
+    """All of an identity's sightings and their features, in the same order.
+
+    Raises:
+        InputError: If there is no such identity, or none of its sightings is left.
+    """
     find_identity(gallery, number)
-    _, features = gallery.sightings(identity=number)
+    rows, features = gallery.sightings(identity=number)
     if features is None:
         raise InputError(f"identity {number}: has no sighting to search by (none was stored, or all have expired)")
-    return features
+    return rows, features
 
 
 def find_identity(gallery: Gallery, number: int) -> IdentityRow:
@@ -247,8 +256,12 @@ def prior_of(rows: Sequence[Sighting]) -> float:
 
     Each of them, and nobody, is equally probable. A tracklet without an identity counts as a person.
     """
-    people = {(row.camera, row.track) if row.identity is None else row.identity for row in rows}
-    return 1 / (1 + max(len(people), 1))
+    return 1 / (1 + max(len({_person(row) for row in rows}), 1))
+
+
+def _person(row: Sighting) -> object:
+    """Whom a sighting shows: the identity, or the tracklet where none was decided."""
+    return (row.camera, row.track) if row.identity is None else row.identity
 
 
 def _matches(
@@ -283,9 +296,7 @@ def _matches(
             rank=place + 1,
             distance=float(distances[place]),
             probability=likely[place],
-            person=people.setdefault(
-                (row.camera, row.track) if row.identity is None else row.identity, len(people) + 1
-            ),
+            person=people.setdefault(_person(row), len(people) + 1),
             camera=row.camera,
             time=row.time,
             frame=row.frame,

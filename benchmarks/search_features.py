@@ -4,10 +4,9 @@ The first sightings are the crops of a dataset's gallery part, embedded with the
 others are people who do not exist: above a row of cells chosen at random each is one real person, and below it another.
 A sighting of such a person takes the cells, with their saliency, of one real crop of each of the two, from the same
 rows; its pooled vector is the two crops' pooled vectors, weighted by the saliency that each part keeps.
-Every new person is seen four times, in four pairs of real crops, so that views
-of one person differ as views of the two real people do.
-Nothing is drawn at random but who is joined with whom, and where. Such a gallery is harder than a real one: tens of
-thousands of its people share half of their cells with somebody else.
+Every new person is seen four times, in four pairs of real crops, so that views of one person differ as views of the two
+real people do. Nothing is drawn at random but who is joined with whom, and where. Such a gallery is harder than a real
+one: tens of thousands of its people share half of their cells with somebody else.
 """
 
 from __future__ import annotations

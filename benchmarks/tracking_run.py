@@ -116,7 +116,7 @@ def run_ours(tracker: str, boxes: Boxes, config: TrackerConfig, embedder: Embedd
         return np.column_stack([people.xyxy.reshape(-1, 4), numbers])
 
     done = run(tracker, step, boxes, frames_of(boxes, pictures=embedder is not None))
-    return Run(tracker, done.tracks, done.elapsed, done.processor, watch.seconds["track"])
+    return Run(tracker, done.tracks, done.elapsed, done.processor, watch.seconds["motion"] + watch.seconds["track"])
 
 
 def run_ultralytics(tracker: str, boxes: Boxes) -> Run | Failure:

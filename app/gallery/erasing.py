@@ -94,8 +94,8 @@ def erase_identity(gallery: Gallery, number: int, *, who: str | None = None) -> 
             raise InputError(f"identity {number}: not in {gallery.path}; `identity list` shows those there are")
         table = TrackletRecord
         keys = list(connection.scalars(select(table.id).where(table.identity == number)))
-        searches = _follows_of(connection, number, keys)
         person = Person(number, _boxes(connection, keys))
+        searches = _follows_of(connection, person)
         removed = _delete_tracklets(connection, keys, whole=True)
         delete_follows(connection, searches)
         connection.execute(delete(IdentityRecord).where(IdentityRecord.number == number))
@@ -176,12 +176,11 @@ def _boxes(connection: Connection, keys: Sequence[int]) -> list[TrackletRow]:
     return found
 
 
-def _follows_of(connection: Connection, number: int, keys: Sequence[int]) -> list[int]:
-    """The stored searches that look for an identity."""
-    person = Person(number, _boxes(connection, keys))
+def _follows_of(connection: Connection, person: Person) -> list[int]:
+    """The stored searches that look for a person."""
     # Also those past their expiry that nobody has purged yet.
     everyone = follows(connection, -np.inf)
-    _, seen = queries.sightings(connection, queries.Filter(-np.inf, identity=number))
+    _, seen = queries.sightings(connection, queries.Filter(-np.inf, identity=person.identity))
     return [
         follow.id
         for follow in everyone

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, select
 
 from app.gallery.packing import Dimensions, unpack, unpack_features
 from app.gallery.rows import AuditEntry, CameraRow, IdentityRow, Sighting, TrackletRow
@@ -156,6 +156,16 @@ def sighting_ids(connection: Connection, chosen: Filter) -> npt.NDArray[np.int64
         .order_by(SightingRecord.id)
     )
     return np.fromiter(connection.scalars(chosen.apply(query)), np.int64)
+
+
+def sighting_counts(connection: Connection, chosen: Filter) -> dict[tuple[str, int], int]:
+    """How many of the wanted sightings each tracklet has that has any, by camera and track number."""
+    owner = TrackletRecord
+    columns: list[Any] = [Camera.name, owner.track, func.count()]
+    query = (
+        select(*columns).join_from(SightingRecord, owner).join(Camera, owner.camera_id == Camera.id).group_by(owner.id)
+    )
+    return {(row[0], row[1]): row[2] for row in connection.execute(chosen.apply(query))}
 
 
 def sightings(connection: Connection, chosen: Filter) -> tuple[list[Sighting], Features | None]:

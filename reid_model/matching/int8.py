@@ -1,7 +1,7 @@
 """Best-cell similarities from bytes: the compiled loop where the processor has one, else matrix products in blocks.
 
 Sums of products of bytes are exact, so that all ways give the same similarities to within the rounding of their last
-few additions in float32. Which of them is fastest is found out on this processor, once, in a few milliseconds.
+few additions in float32. Which of them is fastest is found out on this processor, once, in a fraction of a second.
 """
 
 from __future__ import annotations

@@ -45,14 +45,6 @@ class Quantised:
     def __len__(self) -> int:
         return len(self.scale)
 
-    def local(self, dimensions: int) -> FloatArray:
-        """The cells as unit vectors again, `(n, P, d)` float32.
-
-        Args:
-            dimensions: d.
-        """
-        return unit(to_floats(self.cells, self.scale)[..., :dimensions])
-
 
 def steps(values: FloatArray) -> FloatArray:
     """The scale of each row of `(n, …)`: never 0, so that a row of zeros stays one."""
