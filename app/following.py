@@ -48,7 +48,7 @@ def store_follow(
         raise InputError("follow: these weights have no calibration, so nobody can be told from others; use others")
     if gallery.dimensions() is None:
         raise InputError(f"{gallery.path}: holds no sighting yet, so there is nothing to follow; search when it does")
-    now, rows = gallery.now(), gallery.sightings_by_id(gallery.sighting_ids())
+    now = gallery.now()
     follow = Follow(
         id=0,
         name=name,
@@ -59,7 +59,7 @@ def store_follow(
         cameras=None if cameras is None else tuple(cameras),
         method=calibration.matching,
         calibration=calibration,
-        prior=prior_of([row for row in rows if row is not None]),
+        prior=prior_of(gallery.people()),
         bar=config.match_probability,
         query=query,
     )

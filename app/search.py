@@ -7,15 +7,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from app.errors import InputError
-from app.gallery import CameraRow, Gallery, IdentityRow, Index, Sighting
+from app.gallery import CameraRow, Gallery, IdentityRow, LiveIndex, Sighting
 from app.gallery.choosing import MOST_SIGHTINGS
-from app.gallery.index import SHORTLIST
+from app.gallery.index_live import SHORTLIST, Found
 from app.gallery.packing import Dimensions
 from app.gallery.reasons import Reason, explain
 from reid_model.calibration import Calibration
 from reid_model.features import Features
-from reid_model.matching import Method
+from reid_model.matching import Method, distances
 
 EDGE = 2.0
 """Pixels that a box may reach over the frame's edge: rounding, not a mistake."""
@@ -92,8 +94,11 @@ def search(
     calibration: Calibration | None = None,
     origin: Mapping[str, object] | None = None,
     who: str | None = None,
+    index: LiveIndex | None = None,
 ) -> list[Match]:
     """Finds a person in a gallery and enters the search in its audit log.
+
+    The index, in 8 bits, says which sightings are nearest; what is said of them comes from the vectors in the store.
 
     Args:
         gallery: Where to search, open for writing.
@@ -107,20 +112,40 @@ def search(
         calibration: What the distances of this method mean; None where that is not known.
         origin: Where the query comes from (camera, frame and box, or files, or identity), for the audit log.
         who: User name for the audit log; None for the account that the program runs under.
+        index: The gallery's index, for one who searches often and keeps it in step; None to open it for this search.
 
     Returns:
         Matches, nearest first, one for each tracklet.
 
     Raises:
         InputError: If a camera is not in the gallery, the times or `top` are out of range, there is no query crop,
-            the query comes from another model, or the search cannot be entered in the audit log.
+            the query comes from another model, the search cannot be entered in the audit log, or what is stored is
+            damaged.
+        ValueError: If the index holds vectors of another model.
     """
     _check_request(gallery, query, top, start, end)
     names = None if cameras is None else [find_camera(gallery, name).name for name in cameras]
-    index = Index.build(gallery, names, start, end)
+    index = index or LiveIndex.open(gallery)
+    if index is not None and index.model != gallery.model:
+        raise ValueError(f"index: expected vectors of {gallery.model}, given {index.model}")
     if calibration is not None and calibration.matching != method:
         calibration = None
-    matches = _matches(gallery, index, query, top, exact=exact, method=method, calibration=calibration)
+    matches: list[Match] = []
+    if index is not None:
+        wanted = max(SHORTLIST, top * MOST_SIGHTINGS)
+        found = index.search(
+            query,
+            wanted,
+            now=gallery.now(),
+            exact=exact,
+            method=method,
+            shortlist=wanted,
+            cameras=names,
+            start=start,
+            end=end,
+        )
+        prior = prior_of(0 if calibration is None else gallery.people(names, start, end))
+        matches = _matches(gallery, found, query, top, method, calibration, prior)
     details: dict[str, object] = {
         "origin": dict(origin or {}),
         "crops": len(query),
@@ -251,12 +276,12 @@ def to_rows(matches: Sequence[Match]) -> list[dict[str, object]]:
     ]
 
 
-def prior_of(rows: Sequence[Sighting]) -> float:
-    """How probable it is, before looking, that one of the people in these sightings is the one searched for, (0, 1).
+def prior_of(people: int) -> float:
+    """How probable it is, before looking, that one of so many people is the one searched for, (0, 1).
 
-    Each of them, and nobody, is equally probable. A tracklet without an identity counts as a person.
+    Each of them, and nobody, is equally probable.
     """
-    return 1 / (1 + max(len({_person(row) for row in rows}), 1))
+    return 1 / (1 + max(people, 1))
 
 
 def _person(row: Sighting) -> object:
@@ -266,35 +291,37 @@ def _person(row: Sighting) -> object:
 
 def _matches(
     gallery: Gallery,
-    index: Index,
+    found: Found,
     query: Features,
     top: int,
-    *,
-    exact: bool,
     method: Method,
     calibration: Calibration | None,
+    prior: float,
 ) -> list[Match]:
-    if index.features is None:
+    """The nearest `top` tracklets of what the index found, compared again by the vectors in the store."""
+    firsts = np.sort(np.unique(found.tracklets, return_index=True)[1])[:top]
+    rows, features = gallery.look_up(found.ids[np.isin(found.tracklets, found.tracklets[firsts])])
+    if features is None:
         return []
-    wanted = max(SHORTLIST, top * MOST_SIGHTINGS)
-    hits = index.search(query, wanted, exact=exact, method=method, shortlist=wanted)
+    # Rounding can bring the distance of a crop to itself just below 0.
+    apart = np.maximum(distances(query, features, method), 0)
     best: dict[tuple[str, int], int] = {}
-    for place, position in enumerate(hits.positions.tolist()):
-        best.setdefault((index.rows[position].camera, index.rows[position].track), place)
-    places = list(best.values())[:top]
-    positions, nearest, distances = hits.positions[places], hits.crops[places], hits.distances[places]
-    found = index.features[positions]
-    reasons = explain(query[nearest], found, method)
-    rows = [index.rows[position] for position in positions.tolist()]
+    for position in np.argsort(apart.min(axis=0), kind="stable").tolist():
+        best.setdefault((rows[position].camera, rows[position].track), position)
+    places = np.array([*best.values()], np.intp)
+    rows, features, apart = [rows[place] for place in places], features[places], apart[:, places]
+    nearest = apart.argmin(axis=0)
+    closest = apart.min(axis=0)
+    reasons = explain(query[nearest], features, method)
     likely: list[float | None] = [None] * len(rows)
     if calibration is not None:
-        likely = [*calibration.probability(distances, query.mass[nearest], found.mass, prior_of(index.rows)).tolist()]
+        likely = [*calibration.probability(closest, query.mass[nearest], features.mass, prior).tolist()]
     people: dict[object, int] = {}
     crops = gallery.crops([row.id for row in rows])
     return [
         Match(
             rank=place + 1,
-            distance=float(distances[place]),
+            distance=float(closest[place]),
             probability=likely[place],
             person=people.setdefault(_person(row), len(people) + 1),
             camera=row.camera,

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import numpy as np
 
-from app.gallery import Gallery, Index
+from app.gallery import Gallery, LiveIndex
 from app.gallery.rows import CameraRow
 from app.gallery.upkeep import verify
 from benchmarks.gallery_made import CAMERA, MODEL, VIEWS, Maker, batches
@@ -77,7 +77,8 @@ def search(path: Path, rate: float, seconds: float) -> Result:
     """Searches at a rate, each with a crop of its own."""
     queries = Maker(2).features
     with Gallery.open(path, model_id=MODEL) as gallery:
-        index = Index.build(gallery)
+        index = LiveIndex.open(gallery)
+        assert index is not None
         _wait_for_start()
         start, done, waits = time.perf_counter(), 0, []
         while (now := time.perf_counter() - start) < seconds:
@@ -85,8 +86,7 @@ def search(path: Path, rate: float, seconds: float) -> Result:
                 time.sleep(done / rate - now)
                 continue
             begun = time.perf_counter()
-            hits = index.search(queries[[done % len(queries)]], TOP)
-            ids = [index.rows[position].id for position in hits.positions.tolist()]
+            ids = index.search(queries[[done % len(queries)]], TOP, now=gallery.now()).ids.tolist()
             rows, crops = gallery.sightings_by_id(ids), gallery.crops(ids)
             assert all(rows)
             assert all(crops)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.gallery.index import Hits, Index
+from app.gallery.index_live import Found, LiveIndex
 from app.gallery.store import AuditEntry, CameraRow, Gallery, IdentityRow, Sighting, TrackletRow
 
-__all__ = ["AuditEntry", "CameraRow", "Gallery", "Hits", "IdentityRow", "Index", "Sighting", "TrackletRow"]
+__all__ = ["AuditEntry", "CameraRow", "Found", "Gallery", "IdentityRow", "LiveIndex", "Sighting", "TrackletRow"]

@@ -168,20 +168,46 @@ def sighting_counts(connection: Connection, chosen: Filter) -> dict[tuple[str, i
     return {(row[0], row[1]): row[2] for row in connection.execute(chosen.apply(query))}
 
 
+def people(connection: Connection, chosen: Filter) -> int:
+    """How many people the wanted sightings show: a tracklet without an identity counts as one."""
+    owner = TrackletRecord
+    person = func.coalesce(owner.identity, -owner.id)
+    query = (
+        select(func.count(person.distinct()))
+        .select_from(SightingRecord)
+        .join(owner, SightingRecord.tracklet_id == owner.id)
+        .join(Camera, owner.camera_id == Camera.id)
+    )
+    return int(connection.scalars(chosen.apply(query)).one())
+
+
 def sightings(connection: Connection, chosen: Filter) -> tuple[list[Sighting], Features | None]:
     """The wanted sightings and their features.
 
     Raises:
         ValueError: If stored bytes are not what they should be.
     """
-    vector = VectorRecord
-    query = _rows(vector.pooled, vector.local, vector.saliency).join(vector, vector.sighting_id == SightingRecord.id)
+    return _with_features(connection, [chosen.apply(_rows_and_vectors()).order_by(SightingRecord.id)])
+
+
+def look_up(connection: Connection, ids: Sequence[int], now: float) -> tuple[list[Sighting], Features | None]:
+    """Sightings by their numbers, and their features; those that are gone or have expired are left out.
+
+    Raises:
+        ValueError: If stored bytes are not what they should be.
+    """
+    query = Filter(now).apply(_rows_and_vectors())
+    return _with_features(connection, [query.where(SightingRecord.id.in_(some)) for some in parts(ids)])
+
+
+def _with_features(connection: Connection, asked: Sequence[Select[Any]]) -> tuple[list[Sighting], Features | None]:
     rows: list[Sighting] = []
     vectors: tuple[list[bytes], list[bytes], list[bytes]] = ([], [], [])
-    for row in connection.execute(chosen.apply(query).order_by(SightingRecord.id)):
-        rows.append(_sighting(*row[:-3]))
-        for kept, value in zip(vectors, row[-3:], strict=True):
-            kept.append(cast(bytes, value))
+    for query in asked:
+        for row in connection.execute(query):
+            rows.append(_sighting(*row[:-3]))
+            for kept, value in zip(vectors, row[-3:], strict=True):
+                kept.append(cast(bytes, value))
     size = dimensions(connection)
     if not rows or size is None:
         return [], None
@@ -196,6 +222,12 @@ def rows_of(connection: Connection, ids: Sequence[int], now: float) -> list[Sigh
         for row in connection.execute(query):
             found[row[0]] = _sighting(*row)
     return [found.get(key) for key in ids]
+
+
+def _rows_and_vectors() -> Select[Any]:
+    vector = VectorRecord
+    query = _rows(vector.pooled, vector.local, vector.saliency)
+    return query.join(vector, vector.sighting_id == SightingRecord.id)
 
 
 def _rows(*more: Any) -> Select[Any]:

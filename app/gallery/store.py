@@ -308,7 +308,8 @@ class Gallery:
         Raises:
             InputError: If what is stored is damaged.
         """
-        return self._sightings(queries.Filter(self.now(), cameras, start, end, track, identity))
+        chosen = queries.Filter(self.now(), cameras, start, end, track, identity)
+        return self._sightings(lambda connection: queries.sightings(connection, chosen))
 
     def sightings_since(self, sighting_id: int) -> tuple[list[Sighting], Features | None]:
         """What `sightings` gives, of those stored after a sighting, given by its number; of all where that is 0.
@@ -316,7 +317,22 @@ class Gallery:
         Raises:
             InputError: If what is stored is damaged.
         """
-        return self._sightings(queries.Filter(self.now(), after=sighting_id))
+        chosen = queries.Filter(self.now(), after=sighting_id)
+        return self._sightings(lambda connection: queries.sightings(connection, chosen))
+
+    def look_up(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> tuple[list[Sighting], Features | None]:
+        """What `sightings` gives, of sightings by their numbers; in no order, without those that are gone or expired.
+
+        Raises:
+            InputError: If what is stored is damaged.
+        """
+        numbers = np.asarray(ids, np.int64).tolist()
+        return self._sightings(lambda connection: queries.look_up(connection, numbers, self.now()))
+
+    def people(self, cameras: Sequence[str] | None = None, start: float | None = None, end: float | None = None) -> int:
+        """How many people the sightings show that `sightings` gives; a tracklet without an identity counts as one."""
+        with self.reading() as connection:
+            return queries.people(connection, queries.Filter(self.now(), cameras, start, end))
 
     def sighting_ids(
         self, cameras: Sequence[str] | None = None, start: float | None = None, end: float | None = None
@@ -370,10 +386,12 @@ class Gallery:
         if self._read_only:
             raise InputError(f"{self.path}: was opened for reading only; open it for writing")
 
-    def _sightings(self, chosen: queries.Filter) -> tuple[list[Sighting], Features | None]:
+    def _sightings(
+        self, ask: Callable[[Connection], tuple[list[Sighting], Features | None]]
+    ) -> tuple[list[Sighting], Features | None]:
         with self.reading() as connection:
             try:
-                return queries.sightings(connection, chosen)
+                return ask(connection)
             except ValueError as error:
                 raise self._damaged(error) from error
 

@@ -3,7 +3,6 @@ import json
 import numpy as np
 import pytest
 
-from app.gallery import Sighting
 from app.gallery.reasons import cell_rows, explain
 from app.search import prior_of, search, to_rows
 from reid_model.calibration import Calibration
@@ -12,16 +11,16 @@ from tests.app.test_search import PEOPLE, START, Crowd, crowd, gallery  # noqa: 
 CALIBRATION = Calibration(intercepts=(6.0, 8.0, 10.0), slopes=(10.0, 15.0, 20.0), masses=(0.1, 0.7))
 
 
-def sighting(camera, track, identity):
-    return Sighting(1, camera, track, 0, 0.0, (0, 0, 1, 1), 0.5, (0, 1), identity, None)
-
-
-def test_everybody_in_sight_is_equally_probable_before_looking():
-    rows = [sighting("a", 1, None), sighting("a", 1, None), sighting("b", 1, None), sighting("b", 2, 7)]
-    assert prior_of(rows) == 1 / 4
-    assert prior_of([*rows, sighting("a", 3, 7)]) == 1 / 4, "one identity is one person, whatever the camera"
-    assert prior_of([]) == 1 / 2
-    assert 0 < prior_of(rows[:1]) < 1
+def test_everybody_in_sight_is_equally_probable_before_looking(gallery):  # noqa: F811
+    assert prior_of(3) == 1 / 4
+    assert prior_of(0) == 1 / 2, "one person, or nobody"
+    assert 0 < prior_of(1) < 1
+    rows, _ = gallery.sightings()
+    assert gallery.people() == len({row.identity for row in rows}), "one identity is one person, whatever the camera"
+    assert gallery.people(["one-by-one"], START + 4, START + 7.9) == 2
+    assert gallery.people(end=START - 1) == 0
+    gallery.set_identities([])
+    assert gallery.people() == len({(row.camera, row.track) for row in rows}), "where none was decided, a tracklet is"
 
 
 def test_probabilities_are_those_of_the_calibration(gallery, crowd):  # noqa: F811
