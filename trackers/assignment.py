@@ -8,14 +8,13 @@ import numpy.typing as npt
 
 from trackers.gates import Mask
 from trackers.motion import Array
+from trackers.pairs import Pairs
 
 Indices = npt.NDArray[np.intp]
 
 
 def assign(cost: Array, allowed: Mask, limit: float) -> tuple[Indices, Indices]:
     """Pairs rows with columns so that the total cost is least, where leaving a pair apart costs `limit`.
-
-    Pairs that are each other's only choice are taken as they are; the solver sees the rest.
 
     Args:
         cost: Cost of each pair, shape `(n, m)`, finite where allowed.
@@ -25,28 +24,33 @@ def assign(cost: Array, allowed: Mask, limit: float) -> tuple[Indices, Indices]:
     Returns:
         Rows and columns of the pairs, each of shape `(k,)`, rows ascending.
     """
-    allowed = allowed & (cost <= limit)
-    rows, columns = np.nonzero(allowed)
-    if not len(rows):
-        return rows, columns
-    choices = np.bincount(rows, minlength=len(cost))[rows]
-    rivals = np.bincount(columns, minlength=cost.shape[1])[columns]
+    return assign_pairs(Pairs.of(cost, allowed), limit)
+
+
+def assign_pairs(cost: Pairs, limit: float) -> tuple[Indices, Indices]:
+    """The same where only some pairs may be made, with their costs.
+
+    Pairs that are each other's only choice are taken as they are; the solver sees the rest.
+    """
+    cost = cost[cost.values <= limit]
+    if not len(cost):
+        return cost.rows, cost.columns
     # A pair stands alone when its row has one choice and its column has one rival.
-    alone = (choices == 1) & (rivals == 1)
-    busy_rows, busy_columns = np.unique(rows[~alone]), np.unique(columns[~alone])
-    if not len(busy_rows):
-        return rows, columns
-    block = np.ix_(busy_rows, busy_columns)
-    solved = np.where(allowed[block], cost[block], limit + 1e3)
-    _, match, _ = lap.lapjv(np.ascontiguousarray(solved), extend_cost=True, cost_limit=limit)
+    alone = (np.bincount(cost.rows)[cost.rows] == 1) & (np.bincount(cost.columns)[cost.columns] == 1)
+    if alone.all():
+        return cost.rows, cost.columns
+    busy, alone = cost[~alone], cost[alone]
+    rows, row = np.unique(busy.rows, return_inverse=True)
+    columns, column = np.unique(busy.columns, return_inverse=True)
+    solved = np.full((len(rows), len(columns)), limit + 1e3)
+    solved[row, column] = busy.values
+    _, match, _ = lap.lapjv(solved, extend_cost=True, cost_limit=limit)
     match = np.asarray(match, dtype=np.intp)
-    paired = match >= 0
-    found = np.stack([busy_rows[paired], busy_columns[match[paired]]])
-    keep = allowed[found[0], found[1]]
-    rows = np.concatenate([rows[alone], found[0][keep]])
-    columns = np.concatenate([columns[alone], found[1][keep]])
-    order = np.argsort(rows, kind="stable")
-    return rows[order], columns[order]
+    paired = np.flatnonzero(match >= 0)
+    paired = paired[solved[paired, match[paired]] <= limit]
+    found = np.concatenate([alone.rows, rows[paired]]), np.concatenate([alone.columns, columns[match[paired]]])
+    order = np.argsort(found[0], kind="stable")
+    return found[0][order], found[1][order]
 
 
 def leading(cost: Array, margin: float) -> Mask:

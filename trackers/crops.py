@@ -10,6 +10,7 @@ import numpy.typing as npt
 from trackers.config import TrackerConfig
 from trackers.gates import Mask
 from trackers.motion import Array
+from trackers.pairs import Pairs
 
 Indices = npt.NDArray[np.intp]
 
@@ -56,14 +57,26 @@ def choose(need: Need, config: TrackerConfig) -> Indices:
     return wanted[np.lexsort((wanted, -clear, -worth[wanted]))][: config.crops_per_frame]
 
 
-def contested(cost: Array, allowed: Mask, limit: float, margin: float) -> Mask:
-    """Boxes that appearance could move to or from another track, shape `(m,)`."""
-    if min(cost.shape) == 0:
-        return np.zeros(cost.shape[1], np.bool_)
-    possible = allowed & (cost <= limit)
-    price = np.where(possible, cost, np.inf)
-    close_row = price <= price.min(axis=1)[:, None] + margin
-    close_column = price <= price.min(axis=0)[None, :] + margin
-    close = possible & close_row & close_column
-    rivals = (close.sum(axis=1) > 1)[:, None] | (close.sum(axis=0) > 1)[None, :]
-    return np.asarray((close & rivals).any(axis=0))
+def contested(cost: Pairs, boxes: int, limit: float, margin: float) -> Mask:
+    """Boxes that appearance could move to or from another track.
+
+    Args:
+        cost: What a box costs a track, tracks in rows, of the pairs that are possible.
+        boxes: m.
+        limit: Largest cost of a pair.
+        margin: What appearance can take from a cost.
+
+    Returns:
+        Shape `(m,)`.
+    """
+    cost = cost[cost.values <= limit]
+    cheapest_of_row, cheapest_of_column = np.full(cost.rows.max(initial=-1) + 1, np.inf), np.full(boxes, np.inf)
+    np.minimum.at(cheapest_of_row, cost.rows, cost.values)
+    np.minimum.at(cheapest_of_column, cost.columns, cost.values)
+    close = cost.values <= cheapest_of_row[cost.rows] + margin
+    close &= cost.values <= cheapest_of_column[cost.columns] + margin
+    cost = cost[close]
+    rivals = (np.bincount(cost.rows)[cost.rows] > 1) | (np.bincount(cost.columns)[cost.columns] > 1)
+    found = np.zeros(boxes, np.bool_)
+    found[cost.columns[rivals]] = True
+    return found

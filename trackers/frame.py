@@ -10,8 +10,8 @@ import supervision as sv
 
 from trackers import gates
 from trackers.config import TrackerConfig
-from trackers.gates import Mask
 from trackers.motion import Array
+from trackers.pairs import Pairs
 
 Indices = npt.NDArray[np.intp]
 
@@ -30,10 +30,9 @@ class Frame:
         scores: Their scores in [0, 1], shape `(m,)`.
         time: In seconds, as given.
         number: Index of the frame, as given.
-        overlap: Intersection over union of every two boxes, shape `(m, m)`.
+        overlap: Intersection over union of the boxes that share an area, each with itself too.
         covered: Share of each box that a box in front hides, shape `(m,)`.
-        cost: What each box costs each track, by motion alone, shape `(n, m)`.
-        allowed: Which pairs are possible, shape `(n, m)`.
+        cost: What a box costs a track, by motion alone, of the pairs that are possible; tracks in rows.
         match: The box of each track by motion alone, −1 where there is none, shape `(n,)`.
         crops: The boxes to embed, most useful first.
     """
@@ -44,10 +43,9 @@ class Frame:
     scores: Array
     time: float
     number: int
-    overlap: Array
+    overlap: Pairs
     covered: Array
-    cost: Array
-    allowed: Mask
+    cost: Pairs
     match: Indices
     crops: Indices
 

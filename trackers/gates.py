@@ -1,4 +1,4 @@
-"""Which boxes can belong to which track: overlap, expected place and reach, for all pairs at once."""
+"""Which boxes can belong to which track: overlap, expected place and reach."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from trackers.motion import Array, to_centre
+from trackers.pairs import Pairs, touching
 
 Mask = npt.NDArray[np.bool_]
 
@@ -46,7 +47,17 @@ def paired_iou(first: Array, second: Array) -> Array:
     return np.asarray(np.divide(shared, total, out=np.zeros_like(shared), where=total > 0))
 
 
-def crowd(boxes: Array, trusted: Mask) -> tuple[Array, Array]:
+def overlapping(first: Array, second: Array) -> Pairs:
+    """Pairs of boxes x1, y1, x2, y2 that share an area, with their intersection over union, in (0, 1]."""
+    return _overlaps(touching(first, second), first, second)
+
+
+def _overlaps(shared: Pairs, first: Array, second: Array) -> Pairs:
+    total = area(first)[shared.rows] + area(second)[shared.columns] - shared.values
+    return Pairs(shared.rows, shared.columns, shared.values / total)
+
+
+def crowd(boxes: Array, trusted: Mask) -> tuple[Pairs, Array]:
     """How the boxes of one frame lie over each other.
 
     A person whose feet are lower in the picture stands nearer to the camera, hence in front.
@@ -56,19 +67,17 @@ def crowd(boxes: Array, trusted: Mask) -> tuple[Array, Array]:
         trusted: The boxes that are certainly people, who can hide others, shape `(m,)`.
 
     Returns:
-        The intersection over union of every pair, shape `(m, m)`, and the largest share of each box that one trusted
-        box in front of it hides, shape `(m,)`; both in [0, 1].
+        The pairs that share an area, those of a box with itself too, with their intersection over union, in (0, 1],
+        and the largest share of each box that one trusted box in front of it hides, shape `(m,)`, in [0, 1].
     """
-    shared = intersection(boxes, boxes)
-    behind, front = np.nonzero((shared > 0) & trusted[None, :] & (boxes[None, :, 3] > boxes[:, None, 3]))
-    covered = np.zeros(len(boxes))
-    np.maximum.at(covered, behind, shared[behind, front] / area(boxes)[behind])
-    return _over_union(shared, boxes, boxes), covered
+    shared = touching(boxes, boxes)
+    hidden = shared[trusted[shared.columns] & (boxes[shared.columns, 3] > boxes[shared.rows, 3])]
+    return _overlaps(shared, boxes, boxes), hidden.greatest(len(boxes)) / area(boxes)
 
 
 def inside(boxes: Array, others: Array) -> Array:
     """The largest share of each box `(k, 4)` that lies in one of the others `(m, 4)`, shape `(k,)`, in [0, 1]."""
-    return np.asarray(intersection(boxes, others).max(axis=1, initial=0) / area(boxes))
+    return np.asarray(touching(boxes, others).greatest(len(boxes)) / area(boxes))
 
 
 def expanded(boxes: Array, margin: Array) -> Array:

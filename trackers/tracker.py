@@ -23,12 +23,13 @@ import supervision as sv
 from reid_model.features import Features
 from trackers import gates
 from trackers.appearance import Crops, Exemplars, Strangers
-from trackers.assignment import assign, leading
+from trackers.assignment import assign, assign_pairs, leading
 from trackers.config import TrackerConfig
 from trackers.crops import Need, choose, contested
 from trackers.frame import Frame, usable
 from trackers.gates import Mask
 from trackers.motion import Affine, Array, MotionModel, Steady, moved_centres, to_centre, to_corners
+from trackers.pairs import Pairs
 from trackers.purity import taken_apart
 from trackers.tracklet import Book, Image, Tracklet, record
 from trackers.tracks import Tracks
@@ -92,10 +93,10 @@ class Tracker:
         self._advance(time, moved)
         source, boxes, scores = usable(detections, self.config)
         overlap, covered = gates.crowd(boxes, scores >= self.config.high_score)
-        cost, allowed = self._costs(boxes)
-        match = self._matched(cost, allowed, scores)
+        cost = self._costs(boxes)
+        match = self._matched(cost, scores)
         self._frame = Frame(
-            detections, source, boxes, scores, time, frame, overlap, covered, cost, allowed, match, np.zeros(0, np.intp)
+            detections, source, boxes, scores, time, frame, overlap, covered, cost, match, np.zeros(0, np.intp)
         )
         if self.config.crops_per_frame and len(boxes):
             self._frame.crops = choose(self._need(self._frame), self.config)
@@ -128,7 +129,7 @@ class Tracker:
         self._frame = None
         match = frame.match
         if features is not None and len(features):
-            match = self._matched(frame.cost - self._evidence(frame, features), frame.allowed, frame.scores)
+            match = self._matched(self._told(frame, features), frame.scores)
             match = self._refound(frame, match, features)
         self._correct(frame, match)
         match = np.concatenate([match, self._born(frame, match)])
@@ -175,24 +176,23 @@ class Tracker:
 
     # ---- matching ----
 
-    def _costs(self, boxes: Array) -> tuple[Array, Mask]:
-        """What each box would cost each track, by overlap and expected place, and which are possible at all."""
+    def _costs(self, boxes: Array) -> Pairs:
+        """What a box would cost a track, by overlap and expected place, of the pairs that are possible at all."""
         tracks, config, motion = self._tracks, self.config, self._tracks.motion
         spread = self._motion.spread(motion)
         # A place known badly, after an occlusion or at a low frame rate, is a larger box.
         margin = np.maximum(spread[:, :2] - config.sharp * motion.scale, 0)
-        cost = 1 - gates.iou(gates.expanded(motion.boxes, margin), boxes)
+        found = gates.overlapping(gates.expanded(motion.boxes, margin), boxes)
+        cost = Pairs(found.rows, found.columns, 1 - found.values)
         recent = self._clock - tracks.seen <= config.lost_seconds
-        rows, columns = np.nonzero((cost < 1) & recent[:, None])
-        away = gates.deviation(motion.position[rows], spread[rows], boxes[columns])
-        allowed = np.zeros(cost.shape, np.bool_)
-        allowed[rows, columns] = away <= config.gate
-        return cost, allowed
+        cost = cost[(cost.values < 1) & recent[cost.rows]]
+        away = gates.deviation(motion.position[cost.rows], spread[cost.rows], boxes[cost.columns])
+        return cost[away <= config.gate]
 
-    def _matched(self, cost: Array, allowed: Mask, scores: Array) -> Indices:
+    def _matched(self, cost: Pairs, scores: Array) -> Indices:
         """The box of each track, shape `(n,)`, −1 where there is none."""
         tracks, config = self._tracks, self.config
-        match = np.full(len(tracks), -1, np.intp)
+        match, free = np.full(len(tracks), -1, np.intp), np.ones(len(scores), np.bool_)
         high, faint = scores >= config.high_score, scores >= config.faint_score
         recent = self._clock - tracks.seen <= config.low_seconds
         for who, which, limit in (
@@ -201,14 +201,9 @@ class Tracker:
             (~tracks.confirmed, high, config.new_cost),
             (~tracks.confirmed & ~tracks.firm, faint & ~high, config.new_cost),
         ):
-            rows = np.flatnonzero(who & (match < 0))
-            free = which.copy()
-            free[match[match >= 0]] = False
-            columns = np.flatnonzero(free)
-            if len(rows) and len(columns):
-                block = np.ix_(rows, columns)
-                row, column = assign(cost[block], allowed[block], limit)
-                match[rows[row]] = columns[column]
+            open_ = (who & (match < 0))[cost.rows] & (which & free)[cost.columns]
+            row, column = assign_pairs(cost[open_], limit)
+            match[row], free[column] = column, False
         return match
 
     # ---- appearance ----
@@ -224,12 +219,12 @@ class Tracker:
         age[owned] = np.minimum(self._clock - tracks.learned[owner[owned]], 100.0)
         # A faint candidate waits: most of them are nobody.
         new[owned] = ~known[owner[owned]] & (tracks.firm | tracks.confirmed)[owner[owned]]
-        lost = self._lost(frame.match)
-        high = frame.scores >= config.high_score
+        looked, returning = np.zeros(count, np.bool_), (frame.scores >= config.high_score) & ~sure
+        looked[frame.cost.columns[known[frame.cost.rows]]] = True
+        returning[returning] = self._reach(self._lost(frame.match), frame.boxes[returning]).any(axis=0)
         return Need(
-            contested=contested(frame.cost, frame.allowed, config.high_cost, config.appearance_weight)
-            & (frame.allowed & known[:, None]).any(axis=0),
-            returning=high & ~sure & self._reach(lost, frame.boxes).any(axis=0),
+            contested=contested(frame.cost, count, config.high_cost, config.appearance_weight) & looked,
+            returning=returning,
             new=new,
             age=age,
             covered=frame.covered,
@@ -250,16 +245,19 @@ class Tracker:
         elapsed = self._clock - tracks.seen[rows]
         return gates.reachable(motion.position[rows], motion.scale[rows], elapsed, self.config.walking_speed, boxes)
 
-    def _evidence(self, frame: Frame, features: Features) -> Array:
-        """Cost that appearance takes from (or adds to) each pair, shape `(n, m)`; 0 where nothing is known."""
-        evidence = np.zeros_like(frame.cost)
+    def _told(self, frame: Frame, features: Features) -> Pairs:
+        """The costs with what appearance takes from (or adds to) those of the crops' pairs of which views are known."""
+        cost, place = frame.cost, np.full(len(frame.boxes), -1, np.intp)
+        place[frame.crops] = np.arange(len(frame.crops))
         known = self._exemplars.known(self._tracks.keys)
-        rows, crops = np.nonzero(frame.allowed[:, frame.crops] & known[:, None])
-        distance, mass = self._exemplars.distances(features, crops, self._tracks.keys[rows])
+        which = np.flatnonzero((place[cost.columns] >= 0) & known[cost.rows])
+        which = which[np.lexsort((place[cost.columns[which]], cost.rows[which]))]
+        keys = self._tracks.keys[cost.rows[which]]
+        distance, mass = self._exemplars.distances(features, place[cost.columns[which]], keys)
         belief = np.minimum(mass / self.config.full_mass, 1.0)
-        speaks = self._strangers.speaks(distance)
-        evidence[rows, frame.crops[crops]] = self.config.appearance_weight * belief * speaks
-        return evidence
+        told = cost.values.copy()
+        told[which] -= self.config.appearance_weight * belief * self._strangers.speaks(distance)
+        return Pairs(cost.rows, cost.columns, told)
 
     def _refound(self, frame: Frame, match: Indices, features: Features) -> Indices:
         """Gives boxes that no confirmed track has to lost tracks that look the same.
@@ -302,10 +300,11 @@ class Tracker:
     def _compare(self, frame: Frame, match: Indices, features: Features) -> None:
         """Measures how far each crop is from a few of the other people in the frame."""
         rows = np.flatnonzero((match >= 0) & self._exemplars.known(self._tracks.keys))
-        apart = frame.overlap[np.ix_(match[rows], frame.crops)] == 0
-        # The first few from a place that moves on with every frame, so that everybody has a turn.
-        turn = np.roll(np.arange(len(rows)), -frame.number % max(len(rows), 1))
-        apart, rows = apart[turn], rows[turn]
+        # The first few from a place that moves on with every frame, so that everybody has a turn. No crop is touched
+        # by so many boxes that all those looked at are among them.
+        most = int(np.bincount(frame.overlap.columns, minlength=1).max())
+        rows = np.roll(rows, -frame.number % max(len(rows), 1))[: most + COMPARED]
+        apart = gates.iou(frame.boxes[match[rows]], frame.boxes[frame.crops]) == 0
         row, crop = np.nonzero(apart & (np.cumsum(apart, axis=0) <= COMPARED))
         self._strangers.note(self._exemplars.distances(features, crop, self._tracks.keys[rows[row]])[0])
 
@@ -334,7 +333,8 @@ class Tracker:
         """
         boxes = frame.crops[crops]
         keys = self._tracks.keys[owner[boxes]]
-        beside = np.where(np.eye(len(frame.boxes), dtype=np.bool_), 0, frame.overlap)[boxes].max(axis=1, initial=0)
+        others = frame.overlap[frame.overlap.rows != frame.overlap.columns]
+        beside = others.greatest(len(frame.boxes))[boxes]
         known = self._exemplars.known(keys)
         sure = ~known | (beside <= self.config.learn_overlap)
         rows = np.flatnonzero(~sure)
@@ -379,7 +379,7 @@ class Tracker:
             return new
         # Boxes in use come first, then the free ones by score: each gives way to those before it.
         new = new[np.argsort(-frame.scores[new], kind="stable")]
-        close = frame.overlap[np.ix_(new, np.concatenate([taken, new]))] >= self.config.birth_overlap
+        close = gates.iou(frame.boxes[new], frame.boxes[np.concatenate([taken, new])]) >= self.config.birth_overlap
         born = np.sort(new[~np.tril(close, len(taken) - 1).any(axis=1)])
         boxes, scores = frame.boxes[born], frame.scores[born]
         fresh = self._new(boxes, scores)
@@ -399,10 +399,10 @@ class Tracker:
 
     def _duplicates(self, frame: Frame, match: Indices) -> Mask:
         """The younger of two tracks on almost the same box of this frame, while it is young, shape `(n,)`."""
-        rows = np.flatnonzero(match >= 0)
-        same = frame.overlap[np.ix_(match[rows], match[rows])] >= self.config.duplicate_overlap
+        owner, near = frame.owners(match), frame.overlap.values >= self.config.duplicate_overlap
+        older, younger = owner[frame.overlap.rows[near]], owner[frame.overlap.columns[near]]
         twice = np.zeros(len(match), np.bool_)
-        twice[rows] = np.triu(same, 1).any(axis=0)
+        twice[younger[(older >= 0) & (older < younger)]] = True
         return twice & (self._clock - self._tracks.born < self.config.duplicate_seconds)
 
     def _drop(self, over: Mask) -> None:

@@ -2,6 +2,7 @@ import numpy as np
 
 from trackers.config import TrackerConfig
 from trackers.crops import Need, choose, contested
+from trackers.pairs import Pairs
 
 
 def need(count, **given):
@@ -53,8 +54,11 @@ def test_the_longest_unseen_comes_before_the_slightly_clearer():
 
 
 def test_contested_needs_a_rival_almost_as_good():
-    allowed = np.ones((2, 2), bool)
-    assert contested(np.array([[0.1, 0.3], [0.3, 0.1]]), allowed, 0.9, 0.4).tolist() == [True, True]
-    assert contested(np.array([[0.1, 0.8], [0.8, 0.1]]), allowed, 0.9, 0.4).tolist() == [False, False]
-    assert contested(np.array([[0.1, 0.3], [0.3, 0.1]]), np.eye(2, dtype=bool), 0.9, 0.4).tolist() == [False, False]
-    assert contested(np.zeros((0, 3)), np.zeros((0, 3), bool), 0.9, 0.4).tolist() == [False] * 3
+    def found(cost, allowed=None):
+        cost = np.array(cost)
+        return contested(Pairs.of(cost, np.ones(cost.shape, bool) if allowed is None else allowed), 2, 0.9, 0.4)
+
+    assert found([[0.1, 0.3], [0.3, 0.1]]).tolist() == [True, True]
+    assert found([[0.1, 0.8], [0.8, 0.1]]).tolist() == [False, False]
+    assert found([[0.1, 0.3], [0.3, 0.1]], np.eye(2, dtype=bool)).tolist() == [False, False]
+    assert found(np.zeros((0, 2))).tolist() == [False] * 2
