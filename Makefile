@@ -26,8 +26,9 @@ $(STAMP): pyproject.toml
 demo: install
 	$(BIN)/python run.py demo --output demo
 
+# A file's tests stay in one process, so that what they share is made once; the long files come first, as collected.
 test: install
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses=logical --maxprocesses=4 --dist=loadfile --no-loadscope-reorder
 
 lint: install
 	$(BIN)/ruff check .

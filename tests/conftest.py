@@ -10,6 +10,9 @@ import av
 import pytest
 from hypothesis import HealthCheck, settings
 
+# Tests run in a process for each core: threads of one would wait for those of the other. Commands inherit it.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).parent.parent
 SHARED = Path(os.environ.get("CROWDTRACE_SHARED", ROOT.parent / "shared"))
 IN_CI = os.environ.get("CI") == "true"

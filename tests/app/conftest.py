@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from hashlib import sha256
+from typing import TYPE_CHECKING
 
 import pytest
 
 from app.cli import main
 
+if TYPE_CHECKING:
+    import onnx
+
+    from reid_model.network import Gasm
+
 Command = Callable[..., tuple[int, str, str]]
+
+WRITTEN: dict[bytes, onnx.ModelProto] = {}
+"""Networks as ONNX, by what is in them."""
 
 
 @pytest.fixture
@@ -28,3 +38,28 @@ def crowdtrace(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
         return code, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture(scope="module", autouse=True)
+def written_once() -> Iterator[None]:
+    """The network that every command loads is written for its engine once: half of the time it takes to load.
+
+    The same values in the same network make the same model. Processes of their own and the tests of the network itself
+    write it every time.
+    """
+    from reid_model import engines
+
+    write = engines.to_onnx
+
+    def to_onnx(network: Gasm) -> onnx.ModelProto:
+        state = network.state_dict()
+        digest = sha256(repr((network.config, network.training, list(state))).encode())
+        for values in state.values():
+            digest.update(values.cpu().contiguous().numpy().tobytes())
+        if digest.digest() not in WRITTEN:
+            WRITTEN[digest.digest()] = write(network)
+        return WRITTEN[digest.digest()]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(engines, "to_onnx", to_onnx)
+        yield
