@@ -15,7 +15,7 @@ import argparse
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -182,7 +182,7 @@ def gather(arguments: argparse.Namespace) -> list[Subject]:
     return subjects
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Prints the table and writes the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--peer", type=Path, action="append", default=[], help="an OpenVINO network; the first is 1.0")
@@ -195,7 +195,7 @@ def main() -> None:
     parser.add_argument("--engines", action="store_true", help="time torch and ONNX Runtime too")
     parser.add_argument("--profile", action="store_true", help="say where OpenVINO spends its time")
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     arguments.batch = arguments.batch or [16, 1]
     if not arguments.weights and not arguments.untrained:
         arguments.weights, arguments.untrained = [DEFAULT_WEIGHTS], ["osnet_x1_0:256x128", "osnet_x1_0:384x128"]

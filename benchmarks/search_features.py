@@ -11,12 +11,15 @@ one: tens of thousands of its people share half of their cells with somebody els
 
 from __future__ import annotations
 
+import hashlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
+from reid_model.checkpoint import find_weights
 from reid_model.datasets.registry import read_dataset
 from reid_model.embedder import Embedder
 from reid_model.features import Features
@@ -31,10 +34,14 @@ BATCH = 4096
 
 
 def embedded(data: str, cache: Path) -> tuple[Features, Features, npt.NDArray[np.int64]]:
-    """Queries, gallery and the gallery's identities of a dataset; kept in a folder, because embedding takes minutes."""
+    """Queries, gallery and the gallery's identities of a dataset; kept in a folder, because embedding takes minutes.
+
+    What was kept is used for the same dataset and the same weights only.
+    """
     parts = []
+    key = hashlib.sha256(data.encode() + find_weights("default").read_bytes()).hexdigest()[:12]
     for part in ("query", "gallery"):
-        file = cache / f"market_{part}.npz"
+        file = cache / f"{part}-{key}.npz"
         if not file.exists():
             _embed(data, part, file)
         with np.load(file) as held:
@@ -47,6 +54,7 @@ def embedded(data: str, cache: Path) -> tuple[Features, Features, npt.NDArray[np
 
 def _embed(data: str, part: str, file: Path) -> None:
     images = read_dataset(data, part)  # type: ignore[arg-type]
+    print(f"embedding {len(images)} crops; this is done once", file=sys.stderr, flush=True)
     embedder = Embedder()
     sets = [
         embedder.embed(list(images.subset(slice(first, first + 256)).crops())) for first in range(0, len(images), 256)

@@ -37,7 +37,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
@@ -172,7 +172,7 @@ def measure(arguments: argparse.Namespace) -> list[Result]:
     return [figures.result() for figures in compare(boxes, tracked)]
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Prints the tables and writes the JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     mode = parser.add_mutually_exclusive_group(required=True)
@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3, help="runs of --speed of which medians are taken")
     parser.add_argument("--output", type=Path, default=Path("runs/tracking"), help="folder for detected boxes")
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     try:
         check_target(arguments.json)
         with one_thread():
