@@ -38,6 +38,9 @@ UNTRACKED_MASS = 0.15
 """The same for a box where nobody was followed in that frame: there, less than what one in a hundred has of the people
 visible by a third or more, and more than what three of four boxes around nobody have."""
 
+LEAST_CONTRAST = 3.0
+"""Standard deviation of grey levels, of 255, below which a picture shows nothing: less than noise at night."""
+
 OVERLAP = 0.1
 """Overlap (intersection over union) with somebody's box above which they may be meant."""
 
@@ -213,6 +216,9 @@ def _query(request: Request, gallery: Gallery, embedder: Embedder) -> _Query:
 
 
 def _refuse_nobody(where: str, query: _Query, place: int, least: float) -> None:
+    # The network has never seen an empty picture and may find anything in one.
+    if float(query.pictures[place].std(axis=(0, 1)).max()) < LEAST_CONTRAST:
+        raise InputError(f"{where}: is of one colour; give a box or picture that a person fills")
     mass = float(query.features.mass[place])
     if mass < least:
         raise InputError(

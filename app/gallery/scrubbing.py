@@ -7,7 +7,7 @@ be cleaned, which goes last. Cut off at any moment, the cleaning is done when th
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +19,9 @@ from app.gallery.schema import Meta
 from app.gallery.snapshot import Snapshot
 from app.gallery.upgrading import earlier_copies
 
-ERASING = "erasing"
-"""Key of the note in `meta`: JSON, `ids` of the sightings deleted, and whether the `whole` file is written anew."""
+NOTE = "erasing"
+"""What keys of notes in `meta` begin with; a point and the first sighting's number follow. A note is JSON: `ids` of the
+sightings deleted by one transaction, and whether the `whole` file is written anew."""
 
 
 class _Note(NamedTuple):
@@ -33,6 +34,11 @@ class _Note(NamedTuple):
         return cls(values.get("ids", []), values.get("whole", False))
 
 
+def unfinished(facts: Iterable[str]) -> bool:
+    """Whether keys of `meta` tell of something deleted that has not been cleaned up behind."""
+    return any(key.startswith(NOTE) for key in facts)
+
+
 def note_deleted(connection: Connection, ids: Sequence[int], *, whole: bool) -> None:
     """Notes, in the transaction that deletes sightings, what `scrub` has to clean up.
 
@@ -41,11 +47,11 @@ def note_deleted(connection: Connection, ids: Sequence[int], *, whole: bool) -> 
         ids: Numbers of the sightings.
         whole: Whether nothing may be left even in the free parts of pages, for which the file is written anew.
     """
-    found = connection.scalar(select(Meta.value).where(Meta.key == ERASING))
-    before = _Note.read(found)
+    key = f"{NOTE}.{min(ids, default=0)}"
+    before = _Note.read(connection.scalar(select(Meta.value).where(Meta.key == key)))
     note = json.dumps({"ids": sorted({*before.ids, *ids}), "whole": before.whole or whole})
-    connection.execute(delete(Meta).where(Meta.key == ERASING))
-    connection.execute(insert(Meta), [{"key": ERASING, "value": note}])
+    connection.execute(delete(Meta).where(Meta.key == key))
+    connection.execute(insert(Meta), [{"key": key, "value": note}])
 
 
 def scrub(path: Path, engine: Engine, *, whole: bool = False) -> None:
@@ -60,11 +66,13 @@ def scrub(path: Path, engine: Engine, *, whole: bool = False) -> None:
         InputError: If a file beside the gallery cannot be changed, or another process still reads what was deleted.
     """
     with engine.begin() as connection:
-        found = connection.scalar(select(Meta.value).where(Meta.key == ERASING))
-    note = _Note.read(found)
-    if note.ids:
-        _clean_beside(path, note.ids)
-    emptied = compact(engine) if whole or note.whole else flush_log(engine)
+        query = select(Meta.key, Meta.value).where(Meta.key.startswith(NOTE))
+        found = {row.key: row.value for row in connection.execute(query)}
+    notes = [_Note.read(value) for value in found.values()]
+    ids = [number for note in notes for number in note.ids]
+    if ids:
+        _clean_beside(path, ids)
+    emptied = compact(engine) if whole or any(note.whole for note in notes) else flush_log(engine)
     if not emptied:
         raise InputError(
             f"{path}: what was deleted is still in {path.name}-wal, which another process is reading; "
@@ -72,8 +80,9 @@ def scrub(path: Path, engine: Engine, *, whole: bool = False) -> None:
         )
     if found:
         with engine.execution_options(writes=True).begin() as connection:
-            # Unless something was deleted meanwhile and has added to it.
-            connection.execute(delete(Meta).where(Meta.key == ERASING, Meta.value == found))
+            for key, value in found.items():
+                # Unless something was deleted meanwhile and has added to it.
+                connection.execute(delete(Meta).where(Meta.key == key, Meta.value == value))
 
 
 def _clean_beside(path: Path, ids: Sequence[int]) -> None:

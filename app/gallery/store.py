@@ -22,7 +22,7 @@ from app.gallery.packing import Dimensions
 from app.gallery.records import sighting_values, tracklet_values
 from app.gallery.rows import AuditEntry, CameraRow, IdentityRow, Sighting, TrackletRow
 from app.gallery.schema import SCHEMA, Base, Meta
-from app.gallery.scrubbing import ERASING, scrub
+from app.gallery.scrubbing import scrub, unfinished
 from app.gallery.upgrading import check_facts, read_facts, upgrade
 from reid_model.features import Features
 from trackers.tracklet import Tracklet
@@ -135,7 +135,7 @@ class Gallery:
             except BaseException:
                 disconnect(engine, read_only=False)
                 raise
-        if ERASING in facts and not read_only:
+        if unfinished(facts) and not read_only:
             # An erasure that was cut off; where it cannot be finished now either, `gallery verify` says so.
             with suppress(InputError), one_line(path):
                 scrub(path, engine)

@@ -17,7 +17,7 @@ from app.gallery import queries
 from app.gallery.database import copy_file, last_numbers, set_last_numbers
 from app.gallery.packing import Dimensions, unpack_features
 from app.gallery.schema import Base, CropRecord, Meta, SightingRecord, TrackletRecord, VectorRecord
-from app.gallery.scrubbing import ERASING
+from app.gallery.scrubbing import unfinished
 from app.gallery.store import Gallery
 
 AT_ONCE = 1000
@@ -67,8 +67,8 @@ def verify(gallery: Gallery, progress: Progress = lambda done, expected: None) -
             problems.append("meta: the dimensions of the vectors are missing")
         elif size is not None:
             problems += _wrong_sightings(connection, size, counts["sightings"], progress)
-        unfinished = ERASING in queries.meta(connection)
-    return Report(counts, expired, tuple(problems), unfinished)
+        waiting = unfinished(queries.meta(connection))
+    return Report(counts, expired, tuple(problems), waiting)
 
 
 def _count(connection: Connection, table: Any) -> int:

@@ -9,7 +9,7 @@ from app.errors import InputError
 from app.gallery import Gallery
 from app.gallery.choosing import choose_views
 from app.gallery.erasing import Removed, erase_identity, purge
-from app.gallery.scrubbing import ERASING
+from app.gallery.scrubbing import NOTE
 from app.gallery.snapshot import Snapshot
 from app.gallery.upgrading import earlier_copies
 from tests.app.galleries import DAY, MODEL, camera, features, identity, message, picture, plain, tracklet
@@ -160,12 +160,12 @@ def test_an_erasure_cut_off_is_finished_on_opening(path, monkeypatch):
     assert traces(path.parent, mine) > 0
     Gallery.open(path, read_only=True).close()
     with plain(path) as connection:
-        (note,) = connection.execute("SELECT value FROM meta WHERE key = ?", (ERASING,)).fetchone()
+        (note,) = connection.execute("SELECT value FROM meta WHERE key LIKE ?", (f"{NOTE}%",)).fetchone()
     assert len(json.loads(note)["ids"]) == 30
     Gallery.open(path).close()
     assert traces(path.parent, mine) == 0
     with plain(path) as connection:
-        assert connection.execute("SELECT count(*) FROM meta WHERE key = ?", (ERASING,)).fetchone() == (0,)
+        assert connection.execute("SELECT count(*) FROM meta WHERE key LIKE ?", (f"{NOTE}%",)).fetchone() == (0,)
 
 
 def test_a_reader_that_holds_on_is_named(path, monkeypatch):

@@ -150,6 +150,9 @@ def test_a_box_around_nobody_is_refused(scene, crowdtrace, tmp_path):
     where = ["search", "--gallery", path, "--camera", CAMERA, "--frame", AT, *SMALL, "--box"]
     left, top, *_ = boxes[mass.argmin()]
     refused(crowdtrace(*where, left, top, 60, 150), "box in camera cam1: nobody is to be seen in it")
+    black = tmp_path / "black.png"
+    cv2.imwrite(str(black), np.random.default_rng(0).integers(0, 4, (160, 80, 3), np.uint8))
+    refused(crowdtrace("search", "--gallery", path, "--image", black, *SMALL), "black.png: is of one colour")
     # Of little saliency: refused, unless somebody was followed just there.
     left, top, *_ = doubtful = boxes[apart & (mass > 0.1) & (mass < 0.15)][0]
     refused(crowdtrace(*where, left, top, 60, 150), "a person has 0.15 or more")
