@@ -7,6 +7,8 @@ a camera is that shift, as far as there are enough of them; nobody has to calibr
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +17,61 @@ from reid_model.features import Features, FloatArray
 IntArray = npt.NDArray[np.intp]
 
 EPS = 1e-6
+
+
+class Shifts(NamedTuple):
+    """What is taken from the features of each of C cameras: from pooled vectors `(C, D)`, from cells `(C, d)`."""
+
+    pooled: npt.NDArray[np.float64]
+    local: npt.NDArray[np.float64]
+
+
+class CameraLooks:
+    """What the people of each camera have in common: a running mean to which people are added as they come."""
+
+    def __init__(self, pooled: int, local: int, most: float = np.inf) -> None:
+        """Nothing is known of any camera yet.
+
+        Args:
+            pooled: Dimensions of pooled vectors, D.
+            local: Dimensions of cells, d.
+            most: People a mean counts at most: older ones fade as new ones come, since light changes over a day.
+        """
+        self._most = most
+        self.seen = np.zeros(0)
+        self._pooled = np.zeros((0, pooled))
+        self._local = np.zeros((0, local))
+        self._salient = np.zeros((0, 1))
+
+    def add(self, exemplars: Features, cameras: IntArray, owners: IntArray) -> None:
+        """Counts more people.
+
+        Args:
+            exemplars: Of all of them, m crops.
+            cameras: Number of each exemplar's camera, from 0, `(m,)`.
+            owners: Number of each exemplar's tracklet, from 0, `(m,)`: everybody counts the same, however many
+                exemplars they have.
+        """
+        count = max(len(self.seen), int(cameras.max()) + 1)
+        missing = count - len(self.seen)
+        weight = 1.0 / np.bincount(owners)[owners]
+        salient = weight[:, None] * exemplars.saliency
+        self.seen = np.pad(self.seen, (0, missing)) + np.bincount(cameras, weight, count)
+        grown = ((0, missing), (0, 0))
+        self._pooled = np.pad(self._pooled, grown) + _sums(weight[:, None] * exemplars.global_, cameras, count)
+        cells = np.einsum("mp,mpd->md", salient, exemplars.local)
+        self._local = np.pad(self._local, grown) + _sums(cells, cameras, count)
+        self._salient = np.pad(self._salient, grown) + _sums(salient.sum(axis=1, keepdims=True), cameras, count)
+        fading = np.minimum(self._most / np.maximum(self.seen, EPS), 1.0)
+        self.seen *= fading
+        for sums in (self._pooled, self._local, self._salient):
+            sums *= fading[:, None]
+
+    def shifts(self, people: float) -> Shifts:
+        """The share n / (n + `people`) of the mean over a camera's n people."""
+        strength = (self.seen / np.maximum(self.seen + people, EPS))[:, None] if np.isfinite(people) else 0.0
+        pooled = strength * self._pooled / np.maximum(self.seen, EPS)[:, None]
+        return Shifts(pooled, strength * self._local / np.maximum(self._salient, EPS))
 
 
 def camera_neutral(exemplars: Features, cameras: IntArray, owners: IntArray, people: float) -> Features:
@@ -35,20 +92,26 @@ def camera_neutral(exemplars: Features, cameras: IntArray, owners: IntArray, peo
     """
     if not len(exemplars) or not np.isfinite(people):
         return exemplars
-    weight = 1.0 / np.bincount(owners)[owners]
-    count = int(cameras.max()) + 1
-    seen = np.bincount(cameras, weight, count)
-    strength = (seen / np.maximum(seen + people, EPS))[:, None]
-    salient = weight[:, None] * exemplars.saliency
-    pooled = _sums(weight[:, None] * exemplars.global_, cameras, count) / np.maximum(seen, EPS)[:, None]
-    local = _sums(np.einsum("mp,mpd->md", salient, exemplars.local), cameras, count)
-    local /= np.maximum(_sums(salient.sum(axis=1, keepdims=True), cameras, count), EPS)
+    looks = CameraLooks(exemplars.global_.shape[1], exemplars.local.shape[2])
+    looks.add(exemplars, cameras, owners)
+    return without(exemplars, cameras, looks.shifts(people))
+
+
+def without(exemplars: Features, cameras: IntArray, shifts: Shifts) -> Features:
+    """Features of m exemplars, seen by `cameras` `(m,)`, without their cameras' shifts."""
     return Features(
-        _unit(exemplars.global_ - (strength * pooled)[cameras], exemplars.global_),
-        _unit(exemplars.local - (strength * local)[cameras][:, None], exemplars.local),
+        shifted(exemplars.global_, shifts.pooled[cameras]),
+        shifted(exemplars.local, shifts.local[cameras][:, None]),
         exemplars.saliency,
         exemplars.mass,
     )
+
+
+def shifted(values: FloatArray, shift: npt.NDArray[np.floating]) -> FloatArray:
+    """Vectors `(…, D)` less their shift, of unit length again; what is left with none keeps the one it had."""
+    moved = values - shift
+    length = np.linalg.norm(moved, axis=-1, keepdims=True)
+    return np.asarray(np.where(length > EPS, moved / np.maximum(length, EPS), values), np.float32)
 
 
 def _sums(values: npt.NDArray[np.floating], cameras: IntArray, count: int) -> npt.NDArray[np.float64]:
@@ -56,9 +119,3 @@ def _sums(values: npt.NDArray[np.floating], cameras: IntArray, count: int) -> np
     result = np.zeros((count, values.shape[1]))
     np.add.at(result, cameras, values)
     return result
-
-
-def _unit(values: npt.NDArray[np.float64], otherwise: FloatArray) -> FloatArray:
-    """Vectors of unit length; what is left with none keeps the one it had."""
-    length = np.linalg.norm(values, axis=-1, keepdims=True)
-    return np.asarray(np.where(length > EPS, values / np.maximum(length, EPS), otherwise), np.float32)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from app.association.cameras import camera_neutral
+from app.association.cameras import CameraLooks, without
 from app.association.types import CameraTracklet
 from app.config import AssociationConfig
 from reid_model.features import Features, FloatArray
@@ -30,7 +30,11 @@ COMPARED = 2
 """Exemplar pairs compared in full for each one that counts: pooled features choose, spatial matching has the say."""
 
 
-def tracklet_distances(tracklets: Sequence[CameraTracklet], config: AssociationConfig) -> FloatArray:
+def tracklet_distances(
+    tracklets: Sequence[CameraTracklet],
+    config: AssociationConfig,
+    known: tuple[CameraLooks, Sequence[str]] | None = None,
+) -> FloatArray:
     """The distance of every tracklet to every other.
 
     What all people of a camera have in common is taken out first (`camera_neutral`).
@@ -49,6 +53,8 @@ def tracklet_distances(tracklets: Sequence[CameraTracklet], config: AssociationC
     Args:
         tracklets: n tracklets.
         config: The association's settings.
+        known: What cameras are known to look like, and the names of all of them in order of their numbers; None to
+            learn it from these tracklets.
 
     Returns:
         Symmetric distances, shape `(n, n)`, float32; infinite on the diagonal and where a tracklet has no exemplars.
@@ -65,11 +71,16 @@ def tracklet_distances(tracklets: Sequence[CameraTracklet], config: AssociationC
         return result
     sets = [exemplars for i in owners if (exemplars := tracklets[i].tracklet.exemplars) is not None]
     lengths = np.array([len(part) for part in sets])
-    names = sorted({tracklets[i].camera for i in owners})
+    exemplars = Features.concatenate(sets)
+    names = known[1] if known else sorted({tracklets[i].camera for i in owners})
     cameras = np.repeat([names.index(tracklets[i].camera) for i in owners], lengths)
-    exemplars = camera_neutral(
-        Features.concatenate(sets), cameras, np.repeat(np.arange(len(sets)), lengths), config.camera_people
-    )
+    if known:
+        looks = known[0]
+    else:
+        looks = CameraLooks(exemplars.global_.shape[1], exemplars.local.shape[2])
+        looks.add(exemplars, cameras, np.repeat(np.arange(len(sets)), lengths))
+    if np.isfinite(config.camera_people):
+        exemplars = without(exemplars, cameras, looks.shifts(config.camera_people))
     starts = np.concatenate([[0], np.cumsum(lengths)[:-1]])
     pooled = _nearest_pooled(exemplars.global_, starts)
     np.fill_diagonal(pooled, 9.0)  # nobody is their own candidate
@@ -127,18 +138,41 @@ def _set_distances(
     config: AssociationConfig,
 ) -> FloatArray:
     """Distance of the exemplar sets `rows[k]` and `columns[k]`, shape `(len(rows),)`."""
-    a, b, valid = _exemplar_pairs(starts, lengths, rows, columns)
-    pooled = 1 - exemplars.global_[a[:, :, 0]] @ exemplars.global_[b[:, 0, :]].transpose(0, 2, 1)
-    pooled = np.where(valid, pooled, np.inf).reshape(len(rows), -1)
-    chosen = np.argsort(pooled, axis=1, kind="stable")[:, : config.pairs * COMPARED]
-    a, b = _take(a, valid.shape, chosen), _take(b, valid.shape, chosen)
-    valid = np.take_along_axis(valid.reshape(len(rows), -1), chosen, axis=1)
+    a, b, valid = chosen_pairs(exemplars.global_, starts, lengths, rows, columns, config.pairs)
     distance = np.full(valid.shape, np.inf, np.float32)
-    distance[valid] = _believed(exemplars, a[valid], b[valid], config)
-    distance.sort(axis=1)
-    distance, counted = distance[:, : config.pairs], np.isfinite(distance[:, : config.pairs])
-    mean = np.where(counted, distance, 0).sum(axis=1) / counted.sum(axis=1)
-    return np.asarray(mean, np.float32)
+    distance[valid] = believed(exemplars, a[valid], b[valid], config)
+    return mean_of_closest(distance, config.pairs)
+
+
+def chosen_pairs(
+    pooled: FloatArray, starts: IntArray, lengths: IntArray, rows: IntArray, columns: IntArray, pairs: int
+) -> tuple[IntArray, IntArray, npt.NDArray[np.bool_]]:
+    """The exemplar pairs of sets `rows[k]` and `columns[k]` that are worth a spatial comparison.
+
+    Args:
+        pooled: Pooled vectors of all exemplars, `(m, D)`.
+        starts: Where each set begins among them.
+        lengths: How many exemplars each has.
+        rows: One set of each pair of sets, `(k,)`.
+        columns: The other.
+        pairs: How many exemplar pairs will count; `COMPARED` times as many are chosen.
+
+    Returns:
+        Positions of the exemplars, of shapes `(k, c)`, and the mask `(k, c)` of those that exist.
+    """
+    a, b, valid = _exemplar_pairs(starts, lengths, rows, columns)
+    apart = 1 - pooled[a[:, :, 0]] @ pooled[b[:, 0, :]].transpose(0, 2, 1)
+    apart = np.where(valid, apart, np.inf).reshape(len(rows), -1)
+    chosen = np.argsort(apart, axis=1, kind="stable")[:, : pairs * COMPARED]
+    there = np.take_along_axis(valid.reshape(len(rows), -1), chosen, axis=1)
+    return _take(a, valid.shape, chosen), _take(b, valid.shape, chosen), there
+
+
+def mean_of_closest(distances: FloatArray, pairs: int) -> FloatArray:
+    """The mean of the `pairs` smallest finite distances in each row `(k, c)`, shape `(k,)`."""
+    smallest = np.sort(distances, axis=1)[:, :pairs]
+    counted = np.isfinite(smallest)
+    return np.asarray(np.where(counted, smallest, 0).sum(axis=1) / counted.sum(axis=1), np.float32)
 
 
 def _exemplar_pairs(
@@ -161,7 +195,7 @@ def _take(positions: IntArray, shape: tuple[int, ...], chosen: IntArray) -> IntA
     return np.take_along_axis(np.broadcast_to(positions, shape).reshape(shape[0], -1), chosen, axis=1)
 
 
-def _believed(exemplars: Features, a: IntArray, b: IntArray, config: AssociationConfig) -> FloatArray:
+def believed(exemplars: Features, a: IntArray, b: IntArray, config: AssociationConfig) -> FloatArray:
     """Distances of exemplars `a[k]` and `b[k]`, both directions averaged, plus what low mass adds."""
     if config.matching in ("gasm", "symmetric"):
         # The symmetric method is GASM averaged over both directions, for the price of one.
