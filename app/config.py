@@ -6,6 +6,7 @@ import re
 from datetime import datetime, timezone
 from typing import Annotated, Literal
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from trackers.config import TrackerConfig
@@ -40,6 +41,22 @@ class CameraConfig(Section):
         default=[],
         description="Polygons in source pixels; where there are any, only people with feet inside are tracked.",
     )
+
+    homography: list[list[float]] | None = Field(
+        default=None,
+        description="3 × 3 matrix from source pixels to metres on a ground that all cameras share; null: not known.",
+    )
+
+    @field_validator("homography")
+    @classmethod
+    def _can_be_turned_round(cls, rows: list[list[float]] | None) -> list[list[float]] | None:
+        if rows is not None:
+            if len(rows) != 3 or any(len(row) != 3 for row in rows):
+                raise ValueError("three rows of three numbers are expected")
+            values = np.array(rows)
+            if not np.isfinite(values).all() or abs(np.linalg.det(values / np.abs(values).max(initial=1e-12))) < 1e-12:
+                raise ValueError("a matrix of finite numbers that maps the image onto the whole ground is expected")
+        return rows
 
     @field_validator("name")
     @classmethod
@@ -185,6 +202,53 @@ class AssociationConfig(Section):
     mass_penalty: float = Field(
         default=0.1, description="Distance, [0, 2], added to a pair of exemplars that both have no mass.", ge=0, le=2
     )
+    overlaps: list[tuple[str, str]] | None = Field(
+        default=None,
+        description="Pairs of cameras that see a common place; nobody is in two cameras of another pair at once. "
+        "[]: no two see one; null: it is learned.",
+    )
+    clock_seconds: float = Field(
+        default=2.0,
+        description="Seconds that the clocks of two cameras may be apart: at once in both means for longer.",
+        ge=0,
+        le=60,
+    )
+    wait_seconds: float = Field(
+        default=3.0, description="Seconds that a decision waits for a better view of a person.", ge=0, le=60
+    )
+    late_seconds: float = Field(
+        default=10.0, description="Seconds after its end that a tracklet may arrive late.", ge=0, le=600
+    )
+    leave_seconds: float = Field(
+        default=20.0, description="Seconds unseen, beyond late ones, after which a person has left.", gt=0
+    )
+    remember_seconds: float = Field(
+        default=600.0, description="Seconds unseen after which a person is forgotten, and met anew.", gt=0
+    )
+    revise_seconds: float = Field(
+        default=10.0, description="Seconds between two looks back at recent decisions; 0: never.", ge=0
+    )
+    recent_seconds: float = Field(default=120.0, description="Seconds that a look back reaches.", gt=0)
+    transit_weight: float = Field(
+        default=0.02,
+        description="Distance, [0, 2], that one unit of log-odds from the time between two cameras counts; 0: nothing.",
+        ge=0,
+        le=1,
+    )
+    ground_metres: float = Field(
+        default=2.5,
+        description="Metres on the ground between one person's places in two cameras at once, at most; used where "
+        "both cameras have a homography.",
+        gt=0,
+    )
+
+    @field_validator("overlaps")
+    @classmethod
+    def _two_cameras(cls, pairs: list[tuple[str, str]] | None) -> list[tuple[str, str]] | None:
+        for first, second in pairs or []:
+            if first == second:
+                raise ValueError(f"a pair of two cameras is expected, given {first} twice")
+        return pairs
 
 
 class GalleryConfig(Section):
@@ -220,4 +284,7 @@ class Config(Section):
         twice = {name for name in names if names.count(name) > 1}
         if twice:
             raise ValueError(f"camera names must be unique; given twice: {', '.join(sorted(twice))}")
+        unknown = {name for pair in self.association.overlaps or [] for name in pair} - set(names)
+        if names and unknown:
+            raise ValueError(f"association.overlaps: no camera is named {', '.join(sorted(unknown))}")
         return self
