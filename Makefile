@@ -43,6 +43,10 @@ bench: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tracking --sequence $(SHARED)/data/mot-boxes \
 		$(PEERS_OPTION) --json benchmarks/tracking.json
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tracking --speed $(PEERS_OPTION) --json benchmarks/tracking_speed.json
+	$(BIN)/python -m benchmarks.search --data market1501:$(MARKET) --json benchmarks/search.json
+	$(BIN)/python -m benchmarks.gallery_market --data market1501:$(MARKET) --json benchmarks/gallery_market.json
+	$(BIN)/python -m benchmarks.gallery_load --json benchmarks/gallery_load.json
+	$(BIN)/python -m benchmarks.gallery_kill --json benchmarks/gallery_kill.json
 
 endure: install
 	$(BIN)/python -m benchmarks.endure --json benchmarks/endure.json
