@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from reid_model.features import FloatArray
 
@@ -27,7 +28,12 @@ class Merge:
     distance: float
 
 
-def agglomerate(distances: FloatArray, threshold: float, linkage: Linkage = "average") -> list[Merge]:
+def agglomerate(
+    distances: FloatArray,
+    threshold: float,
+    linkage: Linkage = "average",
+    sizes: npt.NDArray[np.float64] | None = None,
+) -> list[Merge]:
     """Joins the two closest clusters again and again until none are within the threshold.
 
     A pair that must not be joined has an infinite distance. Both linkages carry it: the mean and the maximum over
@@ -39,6 +45,7 @@ def agglomerate(distances: FloatArray, threshold: float, linkage: Linkage = "ave
             diagonal is not read.
         threshold: Largest linkage distance at which two clusters are joined.
         linkage: `average`: the mean over all pairs of members; `complete`: the largest.
+        sizes: How many members each item counts for, `(n,)`; 1 each where left out.
 
     Returns:
         The joins in the order they were made.
@@ -48,7 +55,7 @@ def agglomerate(distances: FloatArray, threshold: float, linkage: Linkage = "ave
         return []
     work = distances.astype(np.float64)
     np.fill_diagonal(work, np.inf)
-    size = np.ones(count)
+    size = np.ones(count) if sizes is None else sizes.copy()
     nearest = work.argmin(axis=1)
     best = work[np.arange(count), nearest]
     merges: list[Merge] = []
@@ -73,3 +80,27 @@ def agglomerate(distances: FloatArray, threshold: float, linkage: Linkage = "ave
         stale = np.union1d(stale, [first])
         nearest[stale] = work[stale].argmin(axis=1)
         best[stale] = work[stale, nearest[stale]]
+
+
+def contracted(distances: FloatArray, never: npt.NDArray[np.bool_], parts: npt.NDArray[np.intp]) -> FloatArray:
+    """Distances of items of which some belong together whatever happens.
+
+    Args:
+        distances: Of n items, `(n, n)`; infinite where two cannot be compared.
+        never: Pairs that must not be joined, `(n, n)`.
+        parts: Which of p parts each item belongs to, from 0, `(n,)`.
+
+    Returns:
+        Means over the pairs of two parts that can be compared, `(p, p)`; infinite where there is none, or one pair must
+        not be joined.
+    """
+    count = int(parts.max(initial=-1)) + 1
+    if count == len(parts):
+        return np.where(never, np.float32(np.inf), distances)
+    member = np.zeros((count, len(parts)))
+    member[parts, np.arange(len(parts))] = 1
+    finite = np.isfinite(distances)
+    pairs = member @ finite @ member.T
+    sums = member @ np.where(finite, distances, 0.0) @ member.T
+    barred = (member @ never @ member.T > 0) | (pairs == 0)
+    return np.asarray(np.where(barred, np.inf, sums / np.maximum(pairs, 1)), np.float32)

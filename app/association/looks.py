@@ -1,0 +1,218 @@
+"""What remembered tracklets look like, in arrays that one matrix product compares with everybody new."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from app.association.cameras import CameraLooks, Shifts, shifted
+from app.association.distance import LEAST_WEIGHT, IntArray, believed, chosen_pairs, mean_of_closest
+from app.config import AssociationConfig
+from reid_model.features import Features, FloatArray
+
+VIEWS = 4
+"""Views kept of a tracklet."""
+
+PRESELECTED = 128
+"""Tracklets whose views are compared by pooled features; the mean looks of all choose them."""
+
+FADING = 500
+"""People that what a camera adds is a mean over, at most."""
+
+GROWTH = 0.1
+"""Share of people more than when a camera's shift was last taken, from which it is taken anew."""
+
+BLOCK = 32
+"""New tracklets compared at once, to bound memory."""
+
+FAR = np.float32(9)
+
+BoolArray = npt.NDArray[np.bool_]
+
+
+class Looks:
+    """Up to `VIEWS` views of each tracklet, in numbered slots; a slot that is dropped is used again."""
+
+    def __init__(self, config: AssociationConfig) -> None:
+        """Remembers nobody yet."""
+        self._config = config
+        self._free: list[int] = []
+        self._used = 0
+        self._sizes: tuple[int, ...] = ()
+        self._cameras: CameraLooks | None = None
+        self._fresh = np.zeros(0)
+        self._shifts = Shifts(np.zeros((0, 0)), np.zeros((0, 0)))
+
+    def put(self, exemplars: Features, camera: int, slot: int = -1) -> int:
+        """Remembers a tracklet's best views.
+
+        Args:
+            exemplars: Its views, one or more.
+            camera: Number of its camera, from 0.
+            slot: Where an earlier state of the tracklet is kept; -1 where there is none.
+
+        Returns:
+            The slot.
+
+        Raises:
+            ValueError: If the views come from another model than those remembered.
+        """
+        sizes = (exemplars.global_.shape[1], *exemplars.local.shape[1:])
+        if not self._sizes:
+            self._begin(sizes)
+        if sizes != self._sizes:
+            raise ValueError(f"exemplars: expected dimensions {self._sizes} of one model, given {sizes}")
+        if slot < 0:
+            slot = self._new_slot()
+            self._learn(exemplars, camera)
+        best = np.sort(np.argsort(-exemplars.mass, kind="stable")[:VIEWS])
+        # What is left of the slot repeats the first view: it changes no minimum and needs no mask.
+        rows = np.concatenate([best, np.repeat(best[:1], VIEWS - len(best))])
+        self._raw[slot], self._local[slot] = exemplars.global_[rows], exemplars.local[rows]
+        self._saliency[slot], self._mass[slot] = exemplars.saliency[rows], exemplars.mass[rows]
+        self._count[slot], self._camera[slot] = len(best), camera
+        self._neutralise(np.array([slot]))
+        return slot
+
+    def drop(self, slot: int) -> None:
+        """Forgets a tracklet."""
+        self._count[slot] = 0
+        self._free.append(slot)
+
+    def compare(self, slots: IntArray, others: IntArray, forbidden: BoolArray) -> FloatArray:
+        """The distance of tracklets to others, as `tracklet_distances` has it.
+
+        Args:
+            slots: Of n tracklets.
+            others: Of m tracklets.
+            forbidden: Pairs that can never be one person, `(n, m)`: not compared.
+
+        Returns:
+            Distances `(n, m)`, infinite where forbidden or both are the same; over the threshold where two are not
+            among each other's `candidates` nearest.
+        """
+        if not len(slots) or not len(others):
+            return np.full(forbidden.shape, np.inf, np.float32)
+        blocks = range(0, len(slots), BLOCK)
+        return np.concatenate([self._compare(slots[i : i + BLOCK], others, forbidden[i : i + BLOCK]) for i in blocks])
+
+    def _compare(self, slots: IntArray, others: IntArray, forbidden: BoolArray) -> FloatArray:
+        config, count = self._config, len(others)
+        barred = forbidden | (slots[:, None] == others)
+        means = np.clip(1 - self._mean[slots] @ self._mean[others].T, 0, 2)
+        queries = self._pooled[slots].reshape(-1, self._sizes[0])
+        pooled = (1 - queries @ self._mean[others].T).reshape(len(slots), VIEWS, count).min(axis=1)
+        pooled[barred] = FAR
+        near = _smallest(pooled, PRESELECTED)
+        theirs = self._pooled[others[near]].reshape(len(slots), -1, self._sizes[0])
+        exact = 1 - self._pooled[slots] @ theirs.transpose(0, 2, 1)
+        exact = exact.min(axis=1).reshape(*near.shape, VIEWS).min(axis=2)
+        exact[np.take_along_axis(barred, near, axis=1)] = FAR
+        np.put_along_axis(pooled, near, exact, axis=1)
+        share = np.float32(config.mean_weight)
+        result = (1 - share) * pooled + share * means
+        np.maximum(result, np.nextafter(np.float32(config.threshold), np.float32(3)), out=result)
+        chosen = np.take_along_axis(near, _smallest(exact, config.candidates), axis=1)
+        rows = np.repeat(np.arange(len(slots)), chosen.shape[1])
+        columns = chosen.ravel()
+        kept = ~barred[rows, columns]
+        rows, columns = rows[kept], columns[kept]
+        if len(rows):
+            full = self._spatial(slots[rows], others[columns])
+            result[rows, columns] = (1 - share) * full + share * means[rows, columns]
+        result[barred] = np.inf
+        return np.asarray(result, np.float32)
+
+    def _spatial(self, slots: IntArray, others: IntArray) -> FloatArray:
+        """The spatial distance of tracklets `slots[k]` and `others[k]`, shape `(k,)`."""
+        config = self._config
+        starts = VIEWS * np.arange(self._used)
+        flat = self._pooled[: self._used].reshape(-1, self._sizes[0])
+        a, b, valid = chosen_pairs(flat, starts, self._count[: self._used], slots, others, config.pairs)
+        used, where = np.unique(np.concatenate([a[valid], b[valid]]), return_inverse=True)
+        slot, view = np.divmod(used, VIEWS)
+        local = shifted(
+            self._local[slot, view].astype(np.float32),
+            self._shifts.local[self._camera[slot]][:, None].astype(np.float32),
+        )
+        views = Features(flat[used], local, self._saliency[slot, view], self._mass[slot, view])
+        distance = np.full(valid.shape, np.inf, np.float32)
+        half = len(where) // 2
+        distance[valid] = believed(views, where[:half], where[half:], config)
+        return mean_of_closest(distance, config.pairs)
+
+    def _begin(self, sizes: tuple[int, ...]) -> None:
+        self._sizes = sizes
+        self._cameras = CameraLooks(sizes[0], sizes[2], FADING)
+        pooled, cells, local = sizes
+        shapes: dict[str, tuple[Any, tuple[int, ...]]] = {
+            "_raw": (np.float32, (VIEWS, pooled)),
+            "_pooled": (np.float32, (VIEWS, pooled)),
+            "_mean": (np.float32, (pooled,)),
+            "_local": (np.float16, (VIEWS, cells, local)),
+            "_saliency": (np.float32, (VIEWS, cells)),
+            "_mass": (np.float32, (VIEWS,)),
+            "_count": (np.int64, ()),
+            "_camera": (np.int64, ()),
+        }
+        self._names = tuple(shapes)
+        self._raw: FloatArray
+        self._pooled: FloatArray
+        self._mean: FloatArray
+        self._local: npt.NDArray[np.float16]
+        self._saliency: FloatArray
+        self._mass: FloatArray
+        self._count: npt.NDArray[np.int64]
+        self._camera: npt.NDArray[np.int64]
+        for name, (kind, shape) in shapes.items():
+            setattr(self, name, np.zeros((64, *shape), kind))
+
+    def _new_slot(self) -> int:
+        if self._free:
+            return self._free.pop()
+        if self._used == len(self._count):
+            for name in self._names:
+                values = getattr(self, name)
+                setattr(self, name, np.concatenate([values, np.zeros_like(values)]))
+        self._used += 1
+        return self._used - 1
+
+    def _learn(self, exemplars: Features, camera: int) -> None:
+        assert self._cameras is not None
+        self._cameras.add(exemplars, np.full(len(exemplars), camera), np.zeros(len(exemplars), np.intp))
+        seen = self._cameras.seen
+        grown = np.pad(self._fresh, (0, len(seen) - len(self._fresh)))
+        # A mean of many hardly moves; a mean that has stopped growing is still of newer people.
+        grown[camera] += 1
+        self._fresh = grown
+        missing = len(seen) - len(self._shifts.pooled)
+        if missing:
+            pooled, local = (
+                self._shifts
+                if self._shifts.pooled.size
+                else (np.zeros((0, self._sizes[0])), np.zeros((0, self._sizes[2])))
+            )
+            self._shifts = Shifts(np.pad(pooled, ((0, missing), (0, 0))), np.pad(local, ((0, missing), (0, 0))))
+        if grown[camera] > GROWTH * seen[camera]:
+            shifts = self._cameras.shifts(self._config.camera_people)
+            self._shifts.pooled[camera], self._shifts.local[camera] = shifts.pooled[camera], shifts.local[camera]
+            self._fresh[camera] = 0
+            mine = (self._camera[: self._used] == camera) & (self._count[: self._used] > 0)
+            self._neutralise(np.flatnonzero(mine))
+
+    def _neutralise(self, slots: IntArray) -> None:
+        shift = self._shifts.pooled[self._camera[slots]][:, None].astype(np.float32)
+        self._pooled[slots] = shifted(self._raw[slots], shift)
+        there = np.arange(VIEWS) < self._count[slots][:, None]
+        weight = np.where(there, self._mass[slots] + LEAST_WEIGHT, 0)[:, :, None]
+        means = (self._pooled[slots] * weight).sum(axis=1)
+        self._mean[slots] = means / np.maximum(np.linalg.norm(means, axis=1, keepdims=True), LEAST_WEIGHT)
+
+
+def _smallest(values: FloatArray, count: int) -> IntArray:
+    """Positions of the `count` smallest of each row, or of all where there are no more, `(n, k)`."""
+    if values.shape[1] <= count:
+        return np.broadcast_to(np.arange(values.shape[1]), values.shape)
+    return np.argpartition(values, count - 1, axis=1)[:, :count]
