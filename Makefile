@@ -10,6 +10,9 @@ MARKET := $(SHARED)/data/market1501
 PEERS := $(SHARED)/models/peers
 # PEERS_PYTHON: python of an environment with roboflow's and BoxMOT's trackers, made as benchmarks/tracking.py says.
 PEERS_OPTION := $(if $(PEERS_PYTHON),--peers-python $(PEERS_PYTHON))
+# With what trackers are compared that look at pictures.
+FILMED := --detector $(SHARED)/models/detector/yolo11n_int8_openvino_model --osnet $(PEERS)/osnet_x0_25_msmt17.pth \
+	$(PEERS_OPTION)
 
 .PHONY: install demo test lint bench endure clean
 
@@ -42,6 +45,12 @@ bench: install
 		--peer $(PEERS)/person-reidentification-retail-0287/person-reidentification-retail-0287.xml
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tracking --sequence $(SHARED)/data/mot-boxes \
 		$(PEERS_OPTION) --json benchmarks/tracking.json
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tracking --video $(SHARED)/data/mot/ADL-Rundle-6-first \
+		$(FILMED) --json benchmarks/tracking_video.json
+	test -d runs/gaps || $(BIN)/python run.py simulate --output runs/gaps --cameras 2 --people 60 --seconds 60 --fps 10 \
+		--seed 301
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tracking --video runs/gaps \
+		$(FILMED) --json benchmarks/tracking_gaps.json
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tracking --speed $(PEERS_OPTION) --json benchmarks/tracking_speed.json
 	$(BIN)/python -m benchmarks.search --data market1501:$(MARKET) --json benchmarks/search.json
 	$(BIN)/python -m benchmarks.gallery_market --data market1501:$(MARKET) --json benchmarks/gallery_market.json

@@ -4,12 +4,14 @@ python -m benchmarks.tracking --sequence DIR … [--peers-python PATH] [--json F
 python -m benchmarks.tracking --video DIR … [--detector WEIGHTS] [--peers-python PATH [--osnet FILE]] [--json FILE]
 python -m benchmarks.tracking --speed [--rounds N] [--peers-python PATH] [--json FILE]
 
-`--sequence` tracks det/det.txt of MOT sequences without pictures. The sequences of `CHOSEN` are those on which
-settings may be chosen; the mean of the others, `REPORTED`, is what is published. `--video` tracks what a detector
-finds in sequences with pictures; the boxes are the same for all and are kept in the output folder, to be removed when
-the weights of a name have changed. There ours runs by boxes alone and with appearance, within the tracker's budget of
-crops, and BoxMOT's BoT-SORT and BoostTrack embed every box with `--osnet`. `--speed` associates a synthetic crowd with
-supplied features, and nothing else; its `ratio` is the processor time of 600 boxes over that of 156.
+`--sequence` tracks det/det.txt of MOT sequences without pictures. The sequences of `CHOSEN` are those on which settings
+may be chosen; the mean of the others, `REPORTED`, is what is published. `--video` tracks what a detector finds in
+sequences with pictures; the boxes are the same for all and are kept in the output folder, to be removed when the
+weights of a name have changed. Sequences may be the cameras of a simulated scene, where people are out of sight for
+long and the truth knows how much of them shows. There ours runs by boxes alone and with appearance, within the
+tracker's budget of crops, and BoxMOT's BoT-SORT and BoostTrack embed every box with `--osnet`. `--speed` associates a
+synthetic crowd with supplied features, and nothing else; its `ratio` is the processor time of 600 boxes over that of
+156.
 
 Columns: `reached` is IDF1 over that of perfect association of the same boxes: each box that overlaps a person by
 half, one-to-one, has their number; of the other boxes those of score 0.5 or more stay as false positives. `same_1s`
