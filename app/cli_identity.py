@@ -1,10 +1,12 @@
-"""Commands about the people in a gallery: list, show, erase."""
+"""Commands about the people in a gallery: list, show, merge, split, never, undo, erase."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +14,14 @@ from app.cli_gallery import GalleryPath
 from app.cli_options import JsonFile
 from app.errors import InputError
 
+if TYPE_CHECKING:
+    from app.gallery.corrections import Made
+    from app.gallery.store import Gallery
+
 identity = typer.Typer(help="The people in a gallery.", no_args_is_help=True, rich_markup_mode=None)
 
 Number = Annotated[int, typer.Argument(metavar="IDENTITY", help="Its number.")]
+Other = Annotated[int, typer.Argument(metavar="OTHER", help="Number of another.")]
 
 
 @identity.command("list")
@@ -41,6 +48,82 @@ def show(number: Number, source: GalleryPath, json_file: JsonFile = None) -> Non
     check_target(json_file)
     with Gallery.open(gallery_file(source), read_only=True) as opened:
         reports.print_results("identity show", tracklets_of(opened, number), json_file)
+
+
+@identity.command()
+def merge(number: Number, other: Other, source: GalleryPath, json_file: JsonFile = None) -> None:
+    """Say that two are one person; whatever is decided later obeys it."""
+    from app.gallery import corrections
+
+    _correct(source, json_file, "merge", lambda opened: corrections.merge(opened, number, other))
+
+
+@identity.command()
+def split(
+    number: Number,
+    source: GalleryPath,
+    track: Annotated[
+        list[str],
+        typer.Option("--track", metavar="CAMERA:TRACK", help="A tracklet that is somebody else; repeatable."),
+    ],
+    json_file: JsonFile = None,
+) -> None:
+    """Say that some of a person's tracklets are somebody else: one new person."""
+    from app.gallery import corrections
+
+    keys = [_tracklet(text) for text in track]
+    _correct(source, json_file, "split", lambda opened: corrections.split(opened, number, keys))
+
+
+@identity.command()
+def never(number: Number, other: Other, source: GalleryPath, json_file: JsonFile = None) -> None:
+    """Say that two are never the same person; whatever is decided later obeys it."""
+    from app.gallery import corrections
+
+    _correct(source, json_file, "never", lambda opened: corrections.never(opened, number, other))
+
+
+@identity.command()
+def undo(
+    source: GalleryPath,
+    correction: Annotated[
+        int | None, typer.Argument(metavar="[CORRECTION]", help="Its number; the latest in force where left out.")
+    ] = None,
+    json_file: JsonFile = None,
+) -> None:
+    """Take a merge, split or never back."""
+    from app.gallery import corrections
+
+    _correct(source, json_file, "undo", lambda opened: corrections.undo(opened, correction))
+
+
+def _tracklet(text: str) -> tuple[str, int]:
+    camera, _, track = text.rpartition(":")
+    if not camera or not track.isdecimal():
+        raise InputError(f"--track {text}: expected a camera and a track number, such as entrance:7")
+    return camera, int(track)
+
+
+def _correct(source: Path, json_file: Path | None, command: str, run: Callable[[Gallery], Made]) -> None:
+    """Carries out a correction and says what it changed."""
+    from app import reports
+    from app.files import check_target
+    from app.gallery.store import Gallery, gallery_file
+
+    check_target(json_file)
+    with Gallery.open(gallery_file(source)) as opened:
+        made = run(opened)
+    what = "undone" if command == "undo" else made.kind
+    print(f"correction {made.correction}: {what} of " + ", ".join(f"identity {each}" for each in made.identities))
+    for (camera, track), number in made.moved.items():
+        print(f"{camera} track {track} is identity {number} now")
+    result = {
+        "name": str(made.correction),
+        "kind": made.kind,
+        "identities": list(made.identities),
+        "moved": [[camera, track, number] for (camera, track), number in made.moved.items()],
+    }
+    reports.write_results(f"identity {command}", [result], json_file)
 
 
 @identity.command()

@@ -107,10 +107,10 @@ def _together(evidence: Evidence, rows: IntArray) -> IntArray:
             labels[i] = found.setdefault(evidence.corrections.group(key), i)
     # Whoever has no looks goes where their identity goes.
     looked = memory.slot[rows] >= 0
-    for i in np.flatnonzero(~looked & (labels == np.arange(len(rows)))):
-        mates = np.flatnonzero(memory.number[rows] == memory.number[rows[i]])
+    for blind in np.flatnonzero(~looked & (labels == np.arange(len(rows)))):
+        mates = np.flatnonzero(memory.number[rows] == memory.number[rows[blind]])
         better = mates[looked[mates]] if looked[mates].any() else mates
-        labels[i] = labels[better[np.abs(memory.first[rows[better]] - memory.first[rows[i]]).argmin()]]
+        labels[blind] = labels[better[np.abs(memory.first[rows[better]] - memory.first[rows[blind]]).argmin()]]
     return labels
 
 

@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, select
 from app.errors import InputError
 from app.gallery import queries
 from app.gallery.following import delete_follows, follows
+from app.gallery.forgetting import forget_person, forget_tracklets
 from app.gallery.pseudonyms import Person, replace_in_audit
 from app.gallery.rows import TrackletRow
 from app.gallery.schema import (
@@ -96,6 +97,7 @@ def erase_identity(gallery: Gallery, number: int, *, who: str | None = None) -> 
         keys = list(connection.scalars(select(table.id).where(table.identity == number)))
         person = Person(number, _boxes(connection, keys))
         searches = _follows_of(connection, person)
+        forget_person(connection, person, pseudonym)
         removed = _delete_tracklets(connection, keys, whole=True)
         delete_follows(connection, searches)
         connection.execute(delete(IdentityRecord).where(IdentityRecord.number == number))
@@ -151,6 +153,7 @@ def purge(gallery: Gallery, *, older_than: float | None = None, who: str | None 
 def _delete_tracklets(connection: Connection, keys: Sequence[int], *, whole: bool) -> Removed:
     """Deletes tracklets with everything that hangs on them."""
     removed = Removed(tracklets=len(keys))
+    forget_tracklets(connection, keys)
     for some in queries.parts(keys):
         mine = SightingRecord.tracklet_id.in_(some)
         ids = list(connection.scalars(select(SightingRecord.id).where(mine)))

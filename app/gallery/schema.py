@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA = 2
+SCHEMA = 3
 """Version of the tables below, and the name of the last migration: see `app.gallery.migrations`."""
 
 
@@ -163,6 +163,37 @@ class ReappearanceRecord(Base):
     raised: Mapped[float]
     distance: Mapped[float]
     probability: Mapped[float]
+
+
+class CorrectionRecord(Base):
+    """What the operator said about who is who; `kind` is what `app.association.corrections` makes of it.
+
+    `time` and `undone` are in seconds since the epoch; what was undone stays, as history.
+    """
+
+    __tablename__ = "corrections"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    time: Mapped[float]
+    who: Mapped[str] = mapped_column(String)
+    kind: Mapped[str] = mapped_column(String(16))
+    undone: Mapped[float | None]
+    undone_by: Mapped[str | None] = mapped_column(String)
+
+
+class CorrectedRecord(Base):
+    """A tracklet that a correction is about: on which side, 1 or 2, and its identity before and after."""
+
+    __tablename__ = "corrected"
+
+    correction_id: Mapped[int] = mapped_column(ForeignKey("corrections.id"), primary_key=True, autoincrement=False)
+    tracklet_id: Mapped[int] = mapped_column(
+        ForeignKey("tracklets.id"), primary_key=True, autoincrement=False, index=True
+    )
+    side: Mapped[int]
+    before: Mapped[int | None]
+    after: Mapped[int | None]
 
 
 class AuditRecord(Base):

@@ -87,7 +87,9 @@ def test_migrations_lead_to_the_tables_that_new_galleries_have(path):
     Gallery.create(fresh, MODEL).close()
     with plain(fresh) as connection:
         assert (
-            [name for (name,) in connection.execute(numbered)] == migrated == ["follows", "reappearances", "sightings"]
+            [name for (name,) in connection.execute(numbered)]
+            == migrated
+            == ["corrections", "follows", "reappearances", "sightings"]
         )
 
 
