@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torchvision.models import resnet50
 
 
 class ResNet50(nn.Module):
@@ -13,6 +12,9 @@ class ResNet50(nn.Module):
 
     def __init__(self, last_stride: int = 1) -> None:
         super().__init__()
+        # As long to import as torch itself, and the shipped networks do without it.
+        from torchvision.models import resnet50
+
         network = resnet50(weights=None)
         if last_stride == 1:
             network.layer4[0].conv2.stride = (1, 1)
