@@ -297,6 +297,7 @@ def _renumber(
     connection: Connection, was: Mapping[Key, int | None], numbers: Mapping[Key, int | None]
 ) -> dict[Key, int]:
     """Gives tracklets their identities; identities that are empty then go, and those that are new come."""
+    note_last_number(connection)
     keys = queries.tracklet_keys(connection)
     moved = {key: number for key, number in numbers.items() if was[key] != number}
     counts: dict[int, int] = {}
@@ -318,7 +319,6 @@ def _renumber(
     for some in queries.parts(gone):
         connection.execute(delete(IdentityRecord).where(IdentityRecord.number.in_(some)))
     if moved:
-        note_last_number(connection)
         grow_revision(connection)
     return {key: number for key, number in moved.items() if number is not None}
 
