@@ -9,6 +9,7 @@ import numpy as np
 from app.association.clustering import Merge, agglomerate
 from app.association.constraints import simultaneous
 from app.association.distance import tracklet_distances
+from app.association.overlap import declared_elsewhere
 from app.association.types import CameraTracklet, Identity, Link
 from app.association.views import seen_apart
 from app.config import AssociationConfig
@@ -20,9 +21,9 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
 
     Constrained agglomerative clustering over the distances of exemplar sets. Tracklets that one camera shows at once
     in different places are never one identity, tracklets at once in two cameras that seem to see no common place only
-    when they look very much alike (`seen_apart`); a tracklet without exemplars is linked to nothing. The same person
-    leaving a camera's view and coming back is linked by the same rule as across cameras. The result does not depend
-    on the order of the input.
+    when they look very much alike (`seen_apart`), and never where that is declared (`config.overlaps`); a tracklet
+    without exemplars is linked to nothing. The same person leaving a camera's view and coming back is linked by the
+    same rule as across cameras. The result does not depend on the order of the input.
 
     Args:
         tracklets: Tracklets of all cameras; a track number occurs once in a camera.
@@ -42,9 +43,11 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
         camera, number = next(key for key in keys if keys.count(key) > 1)
         raise ValueError(f"tracklets: expected each track number once in a camera, given {camera} track {number} twice")
     apart = simultaneous(ordered, config.shared_overlap, config.shared_frames)
+    apart |= declared_elsewhere(ordered, config)
     distances = tracklet_distances(ordered, config)
     distances[apart] = np.inf
-    distances[seen_apart(ordered, distances, config)] += np.float32(config.apart_penalty)
+    if config.overlaps is None:
+        distances[seen_apart(ordered, distances, config)] += np.float32(config.apart_penalty)
     merges = agglomerate(distances, config.threshold, config.linkage)
     groups: dict[int, list[int]] = {i: [i] for i in range(len(ordered))}
     links: dict[int, list[Link]] = {i: [] for i in groups}

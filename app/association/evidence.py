@@ -12,7 +12,7 @@ from app.association.corrections import Corrections
 from app.association.ground import Ground
 from app.association.looks import Looks
 from app.association.memory import Memory
-from app.association.overlap import Overlaps, declared_apart
+from app.association.overlap import Overlaps, at_once_for, declared_apart
 from app.association.transit import Transits
 from app.association.views import MOMENT, SURE
 from app.config import AssociationConfig
@@ -85,8 +85,7 @@ class Evidence:
         never = memory.in_two_places(rows, others, config.shared_overlap, config.shared_frames)
         if config.overlaps is not None:
             apart = declared_apart(memory.names, config)[memory.camera[rows][:, None], memory.camera[others]]
-            least = config.shared_frames * memory.spans(rows, others, MOMENT)
-            never |= apart & (memory.common(rows, others) > np.maximum(least, config.clock_seconds))
+            never |= apart & at_once_for(memory.common(rows, others), memory.spans(rows, others, 0.0), config)
         named = self.corrections.named
         if named:
             told = [(j, key) for j, row in enumerate(others) if (key := memory.at(int(row)).item.key) in named]

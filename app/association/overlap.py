@@ -11,11 +11,13 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
+from app.association.types import CameraTracklet
 from app.association.views import COMMON
 from app.config import AssociationConfig
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.intp]
+Floats = npt.NDArray[np.float64]
 
 
 def declared_apart(names: Sequence[str], config: AssociationConfig) -> BoolArray:
@@ -28,6 +30,26 @@ def declared_apart(names: Sequence[str], config: AssociationConfig) -> BoolArray
         if first in number and second in number:
             apart[number[first], number[second]] = apart[number[second], number[first]] = False
     return apart
+
+
+def declared_elsewhere(tracklets: Sequence[CameraTracklet], config: AssociationConfig) -> BoolArray:
+    """Pairs of tracklets at once in two cameras declared to see no common place, `(n, n)`.
+
+    At once is what lasts longer than the cameras' clocks may be apart, and than the share of the shorter tracklet that
+    is forgiven inside one camera too.
+    """
+    names = sorted({item.camera for item in tracklets})
+    camera = np.array([names.index(item.camera) for item in tracklets], np.intp)
+    first = np.array([item.tracklet.times[0] for item in tracklets])
+    last = np.array([item.tracklet.times[-1] for item in tracklets])
+    common = np.minimum(last[:, None], last) - np.maximum(first[:, None], first)
+    span = np.minimum((last - first)[:, None], last - first)
+    return declared_apart(names, config)[camera[:, None], camera] & at_once_for(common, span, config)
+
+
+def at_once_for(common: Floats, span: Floats, config: AssociationConfig) -> BoolArray:
+    """Whether seconds in common, of the shorter `span`, are more than clocks and trackers are forgiven."""
+    return np.asarray(common > np.maximum(config.shared_frames * span, config.clock_seconds), np.bool_)
 
 
 class Overlaps:
