@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Annotated, Literal
 
@@ -266,6 +267,30 @@ class GalleryConfig(Section):
     )
 
 
+class RecordingsConfig(Section):
+    """What is looked at beyond what keeps up with a live camera."""
+
+    exemplars: int = Field(
+        default=20, description="Views kept of a track, where `tracker.exemplars` are fewer.", ge=1, le=64
+    )
+    exemplar_seconds: float = Field(
+        default=0.3,
+        description="Seconds after which a track's views are refreshed, where `tracker.exemplar_seconds` are more.",
+        ge=0,
+    )
+    crops_per_frame: int = Field(
+        default=24,
+        description="Most crops embedded in a frame, where `tracker.crops_per_frame` are fewer; 0 there stays 0.",
+        ge=0,
+    )
+    pairs: int = Field(
+        default=6,
+        description="Closest exemplar pairs whose mean is the distance of two tracklets, where `association.pairs` "
+        "are fewer.",
+        ge=1,
+    )
+
+
 class Config(Section):
     """Everything a run needs to know."""
 
@@ -277,6 +302,25 @@ class Config(Section):
         default=AssociationConfig(), description="Linking tracklets into identities."
     )
     gallery: GalleryConfig = Field(default=GalleryConfig(), description="What is stored of what was seen.")
+    recordings: RecordingsConfig = Field(
+        default=RecordingsConfig(),
+        description="Recordings can wait: `annotate` and `demo` look at people more often than a live camera allows.",
+    )
+
+    def for_recordings(self) -> Config:
+        """The same with the tracker's budget and the association's pairs raised to what recordings allow."""
+        more, tracker = self.recordings, self.tracker
+        if not tracker.crops_per_frame:
+            return self
+        budget = replace(
+            tracker,
+            exemplars=max(tracker.exemplars, more.exemplars),
+            exemplar_seconds=min(tracker.exemplar_seconds, more.exemplar_seconds),
+            crops_per_frame=max(tracker.crops_per_frame, more.crops_per_frame),
+        )
+        pairs = {"pairs": max(self.association.pairs, more.pairs)}
+        association = self.association.model_copy(update=pairs)
+        return self.model_copy(update={"tracker": budget, "association": association})
 
     @model_validator(mode="after")
     def _unique_names(self) -> Config:

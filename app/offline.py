@@ -82,12 +82,13 @@ def annotate(cameras: Sequence[CameraConfig], output: Path, config: Config, prog
         cameras: The recordings, with unique names.
         output: Folder for `<camera>.mp4`, `<camera>.txt`, `identities.json` and `gallery.db`; files of these names
             are replaced.
-        config: Settings.
+        config: Settings; people are looked at as often as its section `recordings` says.
         progress: Called after each frame.
 
     Raises:
         InputError: If a source, the weights or the output cannot be used.
     """
+    config = config.for_recordings()
     recordings = [Recording(camera, open_source(camera)) for camera in cameras]
     _refuse_overwriting(recordings, output)
     prepare_folder(output)

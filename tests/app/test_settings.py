@@ -8,6 +8,7 @@ from app.config import Config
 from app.default_config import default_yaml
 from app.errors import InputError
 from app.settings import load_config
+from trackers import TrackerConfig
 
 CONFIGS = Path(__file__).parent.parent.parent / "configs"
 
@@ -95,3 +96,16 @@ def test_missing_and_binary_files(tmp_path: Path) -> None:
 def test_an_empty_file_is_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "empty.yaml").write_text("")
     assert load_config(tmp_path / "empty.yaml") == Config()
+
+
+def test_recordings_raise_the_budget_and_never_lower_it() -> None:
+    plain = Config()
+    raised = plain.for_recordings()
+    assert (raised.tracker.exemplars, raised.tracker.crops_per_frame) == (20, 24)
+    assert (raised.tracker.exemplar_seconds, raised.association.pairs) == (0.3, 6)
+    assert raised.tracker.gate == plain.tracker.gate
+    assert raised.for_recordings() == raised
+    tracker = TrackerConfig(exemplars=30, exemplar_seconds=0.1, crops_per_frame=50)
+    assert Config(tracker=tracker).for_recordings().tracker == tracker
+    boxes_only = Config(tracker=TrackerConfig(crops_per_frame=0))
+    assert boxes_only.for_recordings() == boxes_only
