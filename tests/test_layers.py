@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -35,3 +37,17 @@ def test_trackers_know_the_network_only_by_its_features_and_matching() -> None:
     for path in (ROOT / "trackers").rglob("*.py"):
         used = {name for name in _imports(path) if name.split(".")[0] == "reid_model"}
         assert used <= TRACKERS_MAY_USE, f"{path} imports {used - TRACKERS_MAY_USE}"
+
+
+LATE = """
+import sys
+import app.cli, app.settings, app.simulation.simulate
+assert "torch" not in sys.modules, "settings and simulation"
+import reid_model.embedder
+assert "torch" in sys.modules and "torchvision" not in sys.modules, "the network"
+"""
+
+
+def test_what_takes_long_to_import_is_imported_where_it_is_needed() -> None:
+    done = subprocess.run([sys.executable, "-c", LATE], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
