@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from trackers.config import TrackerConfig
 
+DEVICE = r"^(auto|cpu|cuda(:\d+)?)$"
+
 CAMERA_NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 Point = tuple[float, float]
@@ -122,7 +124,7 @@ class DetectorConfig(Section):
         le=1.0,
     )
     max_detections: int = Field(default=300, description="Most boxes kept in a frame.", ge=1, le=5000)
-    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.", pattern=DEVICE)
 
 
 class EmbedderConfig(Section):
@@ -132,7 +134,7 @@ class EmbedderConfig(Section):
         default="default",
         description="default or small (shipped weights), the path of a .safetensors file, or an exported network.",
     )
-    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.", pattern=DEVICE)
     batch: int = Field(default=32, description="Most crops embedded in one forward pass.", ge=1, le=1024)
     precision: Literal["f32", "bf16"] = Field(
         default="f32", description="Arithmetic on a CPU; bf16 takes half the time where processor and OpenVINO have it."
@@ -264,6 +266,12 @@ class GalleryConfig(Section):
     )
     retention_days: float = Field(
         default=30.0, description="Days after it was stored at which a sighting expires.", gt=0, le=3650
+    )
+    device: str = Field(
+        default="cpu",
+        description="Where searches match cells: cpu, or a GPU that has room for all of them (6 KB a sighting): cuda "
+        "or cuda:N; auto: the first GPU where there is one.",
+        pattern=DEVICE,
     )
 
 

@@ -11,14 +11,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from app.config import Config
+from app.config import Config, GalleryConfig
 from app.contact_sheet import format_time, write_contact_sheet
+from app.devices import choose_device
 from app.embedding import load_embedder
 from app.errors import InputError
 from app.files import prepare_folder, write_text
 from app.following import store_follow
-from app.gallery import Gallery, queries
+from app.gallery import Gallery, LiveIndex, queries
 from app.gallery.reasons import cell_rows, in_words
 from app.gallery.store import gallery_file
 from app.saving import save_shown
@@ -38,7 +40,7 @@ UNTRACKED_MASS = 0.15
 """The same for a box where nobody was followed in that frame: there, less than what one in a hundred has of the people
 visible by a third or more, and more than what three of four boxes around nobody have."""
 
-LEAST_CONTRAST = 3.0
+LEAST_CONTRAST = 2.5
 """Standard deviation of grey levels, of 255, below which a picture shows nothing: less than noise at night."""
 
 OVERLAP = 0.1
@@ -158,6 +160,7 @@ def find(request: Request, config: Config) -> Found:
             exact=request.exact,
             calibration=embedder.calibration,
             origin=query.origin,
+            index=LiveIndex.open(gallery, _device(config.gallery)),
         )
         seconds = time.perf_counter() - start
         number = _follow(request, gallery, query, embedder, config)
@@ -173,6 +176,12 @@ def find(request: Request, config: Config) -> Found:
     write_text(table, _csv(rows))
     cells = [cell_rows(match.reason, embedder.grid[1]) for match in matches]
     return Found(matches, query.title, sheet, table, rows, cells, bar, seconds, number)
+
+
+def _device(config: GalleryConfig) -> torch.device | None:
+    """Where cells are matched; None for the processor, which has a way of its own."""
+    name = choose_device(config.device, "gallery.device")
+    return None if name == "cpu" else torch.device(name)
 
 
 def _follow(request: Request, gallery: Gallery, query: _Query, embedder: Embedder, config: Config) -> int | None:

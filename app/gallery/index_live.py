@@ -15,8 +15,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
-from app.gallery.index_columns import IDS, Layout, checked, encode, turn
+from app.gallery.device_cells import CHUNK, DeviceCells
+from app.gallery.index_columns import IDS, Columns, Layout, blocks, checked, encode, turn
 from app.gallery.index_part import Part, Positions, Query, Wish
 from app.gallery.index_reading import Batch, read
 from app.gallery.packing import Dimensions
@@ -80,22 +82,37 @@ class LiveIndex:
         revision: Of the store, when the index last agreed with it.
     """
 
-    def __init__(self, model: str, size: Dimensions, held: Held | None = None) -> None:
+    def __init__(
+        self, model: str, size: Dimensions, held: Held | None = None, device: torch.device | None = None
+    ) -> None:
+        """Nothing in it, or what a snapshot holds.
+
+        Args:
+            model: Name of the model that the vectors come from.
+            size: Sizes of its vectors.
+            held: What a snapshot holds.
+            device: Where cells are matched, and kept for that; None for the processor.
+        """
         self.model = model
         self.size = size
         self.revision = -1 if held is None else held.revision
         self._layout = Layout(size)
+        self._device = device
         self._lock = threading.Lock()
         self._room: dict[str, npt.NDArray[Any]] | None = None
-        parts = () if held is None else (Part.of(self._layout, held.columns, proven=False),)
+        parts = () if held is None else (self._part(held.columns, proven=False),)
         cameras = () if held is None else held.cameras
         self._state = _State(parts, np.zeros((0, 0), np.float32) if held is None else held.rotation, cameras)
 
     @classmethod
-    def open(cls, gallery: Gallery) -> LiveIndex | None:
+    def open(cls, gallery: Gallery, device: torch.device | None = None) -> LiveIndex | None:
         """The index of a gallery, brought up to date; None where the gallery holds no vectors.
 
         A snapshot that helps is used, and one that would have helped is written, where its folder can be.
+
+        Args:
+            gallery: Of what.
+            device: Where cells are matched; None for the processor.
 
         Raises:
             InputError: If what is stored is damaged.
@@ -106,11 +123,11 @@ class LiveIndex:
         snapshot = Snapshot.beside(gallery.path)
         try:
             held = snapshot.read(gallery.model)
-            index = cls(gallery.model, size, held)
+            index = cls(gallery.model, size, held, device)
             if held.layout.size != size or not index._agrees(gallery):
-                index = cls(gallery.model, size)
+                index = cls(gallery.model, size, device=device)
         except SnapshotError:
-            index = cls(gallery.model, size)
+            index = cls(gallery.model, size, device=device)
         changed = index.sync(gallery)
         if len(index) >= WORTH_A_FILE and changed > CHANGED * len(index):
             # A gallery in a place that cannot be written is searched all the same.
@@ -155,7 +172,8 @@ class LiveIndex:
                 mapped = snapshot.read(self.model)
             except SnapshotError:
                 return False
-            self._state = replace(state, parts=(Part.of(self._layout, mapped.columns, proven=False),))
+            part = Part.of(self._layout, mapped.columns, proven=False, device=state.parts[0].device)
+            self._state = replace(state, parts=(part,))
             self._room = None
         return True
 
@@ -311,11 +329,16 @@ class LiveIndex:
         if self._room is None or filled + count > len(self._room[IDS]):
             room = self._layout.empty(max(ROOM, count, expected, 0 if last is None else filled))
             self._room, last, filled = room, None, 0
+            device = None if self._device is None else DeviceCells(self._device)
         else:
             parts = parts[:-1]
+            device = None if last is None else last.device
         for name, values in rows.items():
             self._room[name][filled : filled + count] = values
-        part = Part.of(self._layout, {name: values[: filled + count] for name, values in self._room.items()})
+        if device is not None:
+            device.extend(rows["cells"], rows["cell_scale"])
+        columns = {name: values[: filled + count] for name, values in self._room.items()}
+        part = Part.of(self._layout, columns, device=device)
         if last is not None and last.dead:
             part = part.without(np.flatnonzero(~last.alive))
         return (*parts, part)
@@ -329,7 +352,16 @@ class LiveIndex:
             name: np.concatenate([part.columns[name][part.alive] for part in parts]) for name in self._layout.columns
         }
         self._room = None
-        self._state = replace(state, parts=(Part.of(self._layout, joined),) if len(joined[IDS]) else ())
+        self._state = replace(state, parts=(self._part(joined, proven=True),) if len(joined[IDS]) else ())
+
+    def _part(self, columns: Columns, *, proven: bool) -> Part:
+        """A part of these columns, with its cells on the device if there is one."""
+        device = None
+        if self._device is not None:
+            device = DeviceCells(self._device)
+            for some in blocks(len(columns[IDS]), CHUNK):
+                device.extend(columns["cells"][some], columns["cell_scale"][some])
+        return Part.of(self._layout, columns, proven=proven, device=device)
 
     def _agrees(self, gallery: Gallery) -> bool:
         """Whether some of the sightings are those of the store, by number, time and vector."""

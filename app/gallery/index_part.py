@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from app.gallery.device_cells import DeviceCells
 from app.gallery.index_columns import REST, SUMS, Columns, Layout, blocks, decode, row_sums
 from reid_model.features import Features, FloatArray
 from reid_model.matching import Method, distances
@@ -66,6 +67,7 @@ class Part:
         dead: How many do not.
         soonest: When the first row expires.
         proven: Which rows' cells were found whole, `(n,)`; None where they never were in a file.
+        device: The same rows' cells on a GPU, and maybe more behind; None where the processor matches.
     """
 
     layout: Layout
@@ -74,14 +76,15 @@ class Part:
     dead: int
     soonest: float
     proven: npt.NDArray[np.bool_] | None = None
+    device: DeviceCells | None = None
 
     @classmethod
-    def of(cls, layout: Layout, columns: Columns, *, proven: bool = True) -> Part:
+    def of(cls, layout: Layout, columns: Columns, *, proven: bool = True, device: DeviceCells | None = None) -> Part:
         """Rows that all count but those of number 0, which were erased."""
         alive = np.asarray(columns["ids"] != 0)
         soonest = float(columns["expires"][alive].min(initial=np.inf))
         unproven = None if proven else np.zeros(len(alive), np.bool_)
-        return cls(layout, columns, alive, int((~alive).sum()), soonest, unproven)
+        return cls(layout, columns, alive, int((~alive).sum()), soonest, unproven, device)
 
     def __len__(self) -> int:
         return len(self.alive)
@@ -140,8 +143,12 @@ class Part:
         if method == "global":
             return pooled
         if method in ("gasm", "local"):
-            cells = Quantised(self._bytes("cells"), self._floats("cell_scale"))
-            spatial = 1 - cell_similarities(query.cells, cells, rows)
+            if self.device is not None:
+                alike = self.device.similarities(query.cells, rows, len(self))
+            else:
+                stored = Quantised(self._bytes("cells"), self._floats("cell_scale"))
+                alike = cell_similarities(query.cells, stored, rows)
+            spatial = 1 - alike
             return spatial if method == "local" else (spatial + pooled) / np.float32(2)
         count = len(self) if rows is None else len(rows)
         found = np.empty((len(query.features), count), np.float32)

@@ -153,6 +153,8 @@ def test_a_box_around_nobody_is_refused(scene, crowdtrace, tmp_path):
     black = tmp_path / "black.png"
     cv2.imwrite(str(black), np.random.default_rng(0).integers(0, 4, (160, 80, 3), np.uint8))
     refused(crowdtrace("search", "--gallery", path, "--image", black, *SMALL), "black.png: is of one colour")
+    elsewhere = crowdtrace("search", "--gallery", path, "--identity", 1, *SMALL, "--set", "gallery.device=cuda:7")
+    refused(elsewhere, "gallery.device is cuda:7, but there is no such GPU here")
     # Of little saliency: refused, unless somebody was followed just there.
     left, top, *_ = doubtful = boxes[apart & (mass > 0.1) & (mass < 0.15)][0]
     refused(crowdtrace(*where, left, top, 60, 150), "a person has 0.15 or more")
