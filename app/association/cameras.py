@@ -109,9 +109,13 @@ def without(exemplars: Features, cameras: IntArray, shifts: Shifts) -> Features:
 
 def shifted(values: FloatArray, shift: npt.NDArray[np.floating]) -> FloatArray:
     """Vectors `(…, D)` less their shift, of unit length again; what is left with none keeps the one it had."""
-    moved = values - shift
-    length = np.linalg.norm(moved, axis=-1, keepdims=True)
-    return np.asarray(np.where(length > EPS, moved / np.maximum(length, EPS), values), np.float32)
+    moved = np.asarray(values - shift, np.float32)
+    length = np.sqrt(np.einsum("...d,...d->...", moved, moved))
+    lost = length <= EPS
+    moved /= np.maximum(length, EPS)[..., None]
+    if lost.any():
+        moved[lost] = values[lost]
+    return moved
 
 
 def _sums(values: npt.NDArray[np.floating], cameras: IntArray, count: int) -> npt.NDArray[np.float64]:

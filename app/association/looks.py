@@ -27,6 +27,9 @@ GROWTH = 0.1
 BLOCK = 32
 """New tracklets compared at once, to bound memory."""
 
+POOLED_SHARE = {"global": 1.0, "local": 0.0, "gasm": 0.5, "gated": 0.5, "symmetric": 0.5}
+"""Share of the pooled distance in that of each method."""
+
 FAR = np.float32(9)
 
 BoolArray = npt.NDArray[np.bool_]
@@ -117,7 +120,9 @@ class Looks:
         chosen = np.take_along_axis(near, _smallest(exact, config.candidates), axis=1)
         rows = np.repeat(np.arange(len(slots)), chosen.shape[1])
         columns = chosen.ravel()
-        kept = ~barred[rows, columns]
+        # What pooled features alone put over the threshold, cells cannot bring back: their distance is not below 0.
+        least = share * means[rows, columns] + (1 - share) * POOLED_SHARE[config.matching] * pooled[rows, columns]
+        kept = ~barred[rows, columns] & (least <= config.threshold)
         rows, columns = rows[kept], columns[kept]
         if len(rows):
             full = self._spatial(slots[rows], others[columns])

@@ -1,0 +1,110 @@
+"""How long the online associator takes for a tracklet when it remembers thousands of people.
+
+    python -m benchmarks.association_speed [--people 10000] [--tracklets 1000] [--json FILE]
+
+People are random looks of the size that the default weights give (512 and 48 × 128 dimensions), seen by 20 cameras; first
+everybody is met once, then tracklets of random people come, 100 a second, the clock moving on by half a second a call.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import time
+from pathlib import Path
+
+import numpy as np
+
+from app.association import CameraTracklet, OnlineAssociator
+from app.config import AssociationConfig
+from reid_model.features import Features
+from trackers.tracklet import Tracklet
+
+CAMERAS, VIEWS, RATE, STEP = 20, 5, 100, 0.5
+POOLED, CELLS, LOCAL = 512, 48, 128
+
+
+def unit(values):
+    return (values / np.linalg.norm(values, axis=-1, keepdims=True)).astype(np.float32)
+
+
+class Crowd:
+    """People with a look each, in a hundred kinds of clothes: everybody has a hundred strangers who look alike."""
+
+    def __init__(self, people, rng):
+        self.rng = rng
+        kinds = rng.normal(size=(100, POOLED))
+        self.pooled = (kinds[np.arange(people) % 100] + rng.normal(size=(people, POOLED))).astype(np.float32)
+        self.cells = rng.normal(size=(64, CELLS, LOCAL)).astype(np.float32)
+        self.shift = rng.normal(size=(people, 1, LOCAL)).astype(np.float32)
+
+    def tracklet(self, person, camera, track, start, seconds=5.0):
+        rng = self.rng
+        times = start + np.arange(0, seconds, 0.1)
+        count = len(times)
+        local = self.cells[person % 64] + self.shift[person]
+        views = Features(
+            unit(self.pooled[person] + 0.5 * rng.normal(size=(VIEWS, POOLED))),
+            unit(local + 0.5 * rng.normal(size=(VIEWS, CELLS, LOCAL))),
+            np.full((VIEWS, CELLS), 1 / CELLS, np.float32),
+            np.full(VIEWS, 0.4, np.float32),
+        )
+        left = rng.uniform(0, 1800)
+        return CameraTracklet(
+            f"camera{camera}",
+            Tracklet(
+                track, np.arange(count), times, np.tile(np.float32([left, 10, left + 40, 120]), (count, 1)),
+                np.ones(count, np.float32), views, np.arange(VIEWS), times[:VIEWS],
+                np.zeros((VIEWS, 4), np.float32), (None,) * VIEWS,
+            ),
+        )  # fmt: skip
+
+
+def run(people, tracklets):
+    rng = np.random.default_rng(0)
+    crowd = Crowd(people, rng)
+    config = AssociationConfig(remember_seconds=1e6, wait_seconds=0.0)
+    associator = OnlineAssociator(config)
+    now, track, each = 0.0, 0, int(RATE * STEP)
+    found = {"met": [], "seen again": []}
+    for stage, who in (("met", np.arange(people)), ("seen again", rng.integers(0, people, tracklets))):
+        for first in range(0, len(who), each):
+            some = []
+            for person in who[first : first + each].tolist():
+                track += 1
+                some.append(crowd.tracklet(person, int(rng.integers(CAMERAS)), track, now - 5))
+            now += STEP
+            begun = time.perf_counter()
+            for item in some:
+                associator.observe(item)
+            associator.advance(now)
+            found[stage].append((time.perf_counter() - begun) / len(some))
+    known = len(associator.identities())
+    again = np.array(found["seen again"]) * 1000
+    return {
+        "people": people,
+        "identities": known,
+        "tracklets": tracklets,
+        "ms_a_tracklet_met_mean": round(float(np.mean(found["met"])) * 1000, 2),
+        "ms_a_tracklet_mean": round(float(again.mean()), 2),
+        "ms_a_tracklet_slowest_call": round(float(again.max()), 2),
+        "memory_mib": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024),
+    }
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--people", type=int, default=10_000)
+    parser.add_argument("--tracklets", type=int, default=1_000)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    result = run(options.people, options.tracklets)
+    for name, value in result.items():
+        print(f"{name:28} {value}")
+    if options.json:
+        options.json.write_text(json.dumps(result, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
