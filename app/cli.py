@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app import __version__, cli_bench, cli_gallery, cli_identity, cli_reid, cli_search, cli_simulation
+from app import __version__, cli_association, cli_bench, cli_gallery, cli_identity, cli_reid, cli_search, cli_simulation
 from app.cli_options import INTERRUPTED, JsonFile, Overrides
 from app.errors import InputError
 
@@ -31,6 +31,7 @@ for command in (
 ):
     app.command()(command)
 evaluate.command("reid")(cli_reid.evaluate_reid)
+evaluate.command("association")(cli_association.evaluate_association)
 # What follows the name goes to the benchmark, --help included.
 app.command(
     context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "allow_interspersed_args": False}

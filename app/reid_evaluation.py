@@ -121,7 +121,7 @@ class _Trial:
 
     @classmethod
     def read(cls, request: ReidRequest) -> _Trial:
-        occluders = None if request.occlude is None else Occluders(_occluder_folder(request.occluders))
+        occluders = None if request.occlude is None else Occluders(occluder_folder(request.occluders))
         if request.occlude is not None and request.occlude < 0:
             raise InputError(f"--occlude {request.occlude}: a seed is 0 or more; give another")
         query, gallery = read_dataset(request.data, "query"), read_dataset(request.data, "gallery")
@@ -149,7 +149,12 @@ class _Trial:
         return {name: round(value, 2) for name, value in scores.as_dict().items()}
 
 
-def _occluder_folder(named: Path | None) -> Path:
+def occluder_folder(named: Path | None) -> Path:
+    """The Penn-Fudan folder that was named, else that of the shared data.
+
+    Raises:
+        InputError: If there is neither.
+    """
     folder = named or shared_data(OCCLUDERS)
     if folder is None:
         raise InputError("--occlude: no Penn-Fudan photographs here; name their folder with --occluders")
