@@ -2,8 +2,9 @@
 
     python -m benchmarks.association_speed [--people 10000] [--tracklets 1000] [--json FILE]
 
-People are random looks of the size that the default weights give (512 and 48 × 128 dimensions), seen by 20 cameras; first
-everybody is met once, then tracklets of random people come, 100 a second, the clock moving on by half a second a call.
+People are random looks of the size that the default weights give (512 and 48 × 128 dimensions), seen by 20 cameras.
+First everybody is met once, then tracklets of random people come, 100 a second, the clock moving on by half a second a
+call.
 """
 
 from __future__ import annotations
@@ -15,31 +16,32 @@ import time
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 
 from app.association import CameraTracklet, OnlineAssociator
 from app.config import AssociationConfig
-from reid_model.features import Features
+from reid_model.features import Features, FloatArray
 from trackers.tracklet import Tracklet
 
 CAMERAS, VIEWS, RATE, STEP = 20, 5, 100, 0.5
 POOLED, CELLS, LOCAL = 512, 48, 128
 
 
-def unit(values):
-    return (values / np.linalg.norm(values, axis=-1, keepdims=True)).astype(np.float32)
+def unit(values: npt.NDArray[np.float64]) -> FloatArray:
+    return np.asarray(values / np.linalg.norm(values, axis=-1, keepdims=True), np.float32)
 
 
 class Crowd:
     """People with a look each, in a hundred kinds of clothes: everybody has a hundred strangers who look alike."""
 
-    def __init__(self, people, rng):
+    def __init__(self, people: int, rng: np.random.Generator) -> None:
         self.rng = rng
         kinds = rng.normal(size=(100, POOLED))
         self.pooled = (kinds[np.arange(people) % 100] + rng.normal(size=(people, POOLED))).astype(np.float32)
         self.cells = rng.normal(size=(64, CELLS, LOCAL)).astype(np.float32)
         self.shift = rng.normal(size=(people, 1, LOCAL)).astype(np.float32)
 
-    def tracklet(self, person, camera, track, start, seconds=5.0):
+    def tracklet(self, person: int, camera: int, track: int, start: float, seconds: float = 5.0) -> CameraTracklet:
         rng = self.rng
         times = start + np.arange(0, seconds, 0.1)
         count = len(times)
@@ -54,20 +56,20 @@ class Crowd:
         return CameraTracklet(
             f"camera{camera}",
             Tracklet(
-                track, np.arange(count), times, np.tile(np.float32([left, 10, left + 40, 120]), (count, 1)),
+                track, np.arange(count), times, np.tile(np.array([left, 10, left + 40, 120], np.float32), (count, 1)),
                 np.ones(count, np.float32), views, np.arange(VIEWS), times[:VIEWS],
                 np.zeros((VIEWS, 4), np.float32), (None,) * VIEWS,
             ),
         )  # fmt: skip
 
 
-def run(people, tracklets):
+def run(people: int, tracklets: int) -> dict[str, float]:
     rng = np.random.default_rng(0)
     crowd = Crowd(people, rng)
     config = AssociationConfig(remember_seconds=1e6, wait_seconds=0.0)
     associator = OnlineAssociator(config)
     now, track, each = 0.0, 0, int(RATE * STEP)
-    found = {"met": [], "seen again": []}
+    found: dict[str, list[float]] = {"met": [], "seen again": []}
     for stage, who in (("met", np.arange(people)), ("seen again", rng.integers(0, people, tracklets))):
         for first in range(0, len(who), each):
             some = []
@@ -93,7 +95,7 @@ def run(people, tracklets):
     }
 
 
-def main():
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--people", type=int, default=10_000)
     parser.add_argument("--tracklets", type=int, default=1_000)

@@ -95,7 +95,7 @@ def contracted(distances: FloatArray, never: npt.NDArray[np.bool_], parts: npt.N
         not be joined.
     """
     count = int(parts.max(initial=-1)) + 1
-    if count == len(parts):
+    if np.array_equal(parts, np.arange(len(parts))):
         return np.where(never, np.float32(np.inf), distances)
     member = np.zeros((count, len(parts)))
     member[parts, np.arange(len(parts))] = 1

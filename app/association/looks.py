@@ -12,7 +12,7 @@ from app.association.distance import LEAST_WEIGHT, IntArray, believed, chosen_pa
 from app.config import AssociationConfig
 from reid_model.features import Features, FloatArray
 
-VIEWS = 4
+VIEWS = 6
 """Views kept of a tracklet."""
 
 PRESELECTED = 128
