@@ -204,8 +204,12 @@ def believed(exemplars: Features, a: IntArray, b: IntArray, config: AssociationC
         there = pair_distances(exemplars, exemplars, a, b, config.matching)
         back = pair_distances(exemplars, exemplars, b, a, config.matching)
         distance = np.asarray((there + back) / 2, np.float32)
+    return np.asarray(distance + doubt(exemplars.mass[a], exemplars.mass[b], config), np.float32)
+
+
+def doubt(mass: FloatArray, other: FloatArray, config: AssociationConfig) -> FloatArray:
+    """What low mass adds to the distances of exemplars of these masses, `(k,)` each."""
     if not config.trusted_mass:
-        return distance
-    mass = np.maximum(exemplars.mass[a], exemplars.mass[b])
-    missing = np.clip(1 - mass / config.trusted_mass, 0, 1)
-    return np.asarray(distance + config.mass_penalty * missing, np.float32)
+        return np.zeros_like(mass)
+    missing = np.clip(1 - np.maximum(mass, other) / config.trusted_mass, 0, 1)
+    return np.asarray(config.mass_penalty * missing, np.float32)

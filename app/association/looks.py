@@ -8,14 +8,15 @@ import numpy as np
 import numpy.typing as npt
 
 from app.association.cameras import CameraLooks, Shifts, shifted
-from app.association.distance import LEAST_WEIGHT, IntArray, believed, chosen_pairs, mean_of_closest
+from app.association.cells import Cells
+from app.association.distance import LEAST_WEIGHT, IntArray, believed, chosen_pairs, doubt, mean_of_closest
 from app.config import AssociationConfig
 from reid_model.features import Features, FloatArray
 
 VIEWS = 6
 """Views kept of a tracklet."""
 
-PRESELECTED = 128
+PRESELECTED = 64
 """Tracklets whose views are compared by pooled features; the mean looks of all choose them."""
 
 FADING = 500
@@ -23,6 +24,9 @@ FADING = 500
 
 GROWTH = 0.1
 """Share of people more than when a camera's shift was last taken, from which it is taken anew."""
+
+ROOM = 64
+"""Slots at first."""
 
 BLOCK = 32
 """New tracklets compared at once, to bound memory."""
@@ -73,8 +77,8 @@ class Looks:
         best = np.sort(np.argsort(-exemplars.mass, kind="stable")[:VIEWS])
         # What is left of the slot repeats the first view: it changes no minimum and needs no mask.
         rows = np.concatenate([best, np.repeat(best[:1], VIEWS - len(best))])
-        self._raw[slot], self._local[slot] = exemplars.global_[rows], exemplars.local[rows]
-        self._saliency[slot], self._mass[slot] = exemplars.saliency[rows], exemplars.mass[rows]
+        self._raw[slot], self._mass[slot] = exemplars.global_[rows], exemplars.mass[rows]
+        self._cells.put(slot, exemplars.local[rows], exemplars.saliency[rows])
         self._count[slot], self._camera[slot] = len(best), camera
         self._neutralise(np.array([slot]))
         return slot
@@ -136,17 +140,23 @@ class Looks:
         starts = VIEWS * np.arange(self._used)
         flat = self._pooled[: self._used].reshape(-1, self._sizes[0])
         a, b, valid = chosen_pairs(flat, starts, self._count[: self._used], slots, others, config.pairs)
-        used, where = np.unique(np.concatenate([a[valid], b[valid]]), return_inverse=True)
-        slot, view = np.divmod(used, VIEWS)
-        local = shifted(
-            self._local[slot, view].astype(np.float32),
-            self._shifts.local[self._camera[slot]][:, None].astype(np.float32),
-        )
-        views = Features(flat[used], local, self._saliency[slot, view], self._mass[slot, view])
         distance = np.full(valid.shape, np.inf, np.float32)
-        half = len(where) // 2
-        distance[valid] = believed(views, where[:half], where[half:], config)
+        distance[valid] = self._views_apart(flat, a[valid], b[valid])
         return mean_of_closest(distance, config.pairs)
+
+    def _views_apart(self, flat: FloatArray, a: IntArray, b: IntArray) -> FloatArray:
+        """The distance of views, by their positions in `flat`, the pooled vectors of all; `(k,)`."""
+        config, mass = self._config, self._mass.reshape(-1)
+        if config.matching in ("gasm", "symmetric"):
+            pooled = 1 - np.einsum("nd,nd->n", flat[a], flat[b])
+            sides = np.divmod(a, VIEWS), np.divmod(b, VIEWS)
+            spatial = self._cells.distances(*sides, (self._camera, self._shifts.local))
+            return np.asarray((pooled + spatial) / 2 + doubt(mass[a], mass[b], config), np.float32)
+        used, where = np.unique(np.concatenate([a, b]), return_inverse=True)
+        slot, view = np.divmod(used, VIEWS)
+        local, saliency = self._cells.views(slot, view, self._shifts.local[self._camera[slot]])
+        views = Features(flat[used], local, saliency, mass[used])
+        return believed(views, where[: len(a)], where[len(a) :], config)
 
     def _begin(self, sizes: tuple[int, ...]) -> None:
         self._sizes = sizes
@@ -156,8 +166,6 @@ class Looks:
             "_raw": (np.float32, (VIEWS, pooled)),
             "_pooled": (np.float32, (VIEWS, pooled)),
             "_mean": (np.float32, (pooled,)),
-            "_local": (np.float16, (VIEWS, cells, local)),
-            "_saliency": (np.float32, (VIEWS, cells)),
             "_mass": (np.float32, (VIEWS,)),
             "_count": (np.int64, ()),
             "_camera": (np.int64, ()),
@@ -166,13 +174,12 @@ class Looks:
         self._raw: FloatArray
         self._pooled: FloatArray
         self._mean: FloatArray
-        self._local: npt.NDArray[np.float16]
-        self._saliency: FloatArray
         self._mass: FloatArray
         self._count: npt.NDArray[np.int64]
         self._camera: npt.NDArray[np.int64]
         for name, (kind, shape) in shapes.items():
-            setattr(self, name, np.zeros((64, *shape), kind))
+            setattr(self, name, np.zeros((ROOM, *shape), kind))
+        self._cells = Cells(ROOM, VIEWS, cells, local)
 
     def _new_slot(self) -> int:
         if self._free:
@@ -181,6 +188,7 @@ class Looks:
             for name in self._names:
                 values = getattr(self, name)
                 setattr(self, name, np.concatenate([values, np.zeros_like(values)]))
+            self._cells.grow()
         self._used += 1
         return self._used - 1
 
@@ -210,6 +218,7 @@ class Looks:
     def _neutralise(self, slots: IntArray) -> None:
         shift = self._shifts.pooled[self._camera[slots]][:, None].astype(np.float32)
         self._pooled[slots] = shifted(self._raw[slots], shift)
+        self._cells.shift(slots, self._shifts.local[self._camera[slots]])
         there = np.arange(VIEWS) < self._count[slots][:, None]
         weight = np.where(there, self._mass[slots] + LEAST_WEIGHT, 0)[:, :, None]
         means = (self._pooled[slots] * weight).sum(axis=1)

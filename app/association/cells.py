@@ -1,0 +1,98 @@
+"""The cells of remembered views, in 16 bits, compared without what their cameras add.
+
+A view's cells are kept as they came, and beside them how long each is without its camera's shift: so that a shift that
+changes costs one pass over lengths, and a comparison one product of the cells less their shifts.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from app.association.cameras import EPS
+from reid_model.features import FloatArray
+from reid_model.matching import Precision, fastest_precision
+
+IntArray = npt.NDArray[np.intp]
+
+BLOCK = 1 << 22
+"""Cell scores held at once."""
+
+
+PRECISION: dict[Precision, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16}
+
+
+class Cells:
+    """Cells of n views of each of `count` slots, P cells of d dimensions a view."""
+
+    def __init__(self, count: int, views: int, cells: int, dimensions: int) -> None:
+        """Makes room for as many slots."""
+        self._local = torch.zeros((count, views, cells, dimensions), dtype=torch.bfloat16)
+        self._scale = torch.zeros((count, views, cells))
+        self._saliency = torch.zeros((count, views, cells))
+
+    def grow(self) -> None:
+        """Makes room for twice as many slots."""
+        self._local = torch.cat([self._local, torch.zeros_like(self._local)])
+        self._scale = torch.cat([self._scale, torch.zeros_like(self._scale)])
+        self._saliency = torch.cat([self._saliency, torch.zeros_like(self._saliency)])
+
+    def put(self, slot: int, local: FloatArray, saliency: FloatArray) -> None:
+        """Keeps a slot's views, `(n, P, d)` and `(n, P)`; `shift` has to follow."""
+        self._local[slot], self._saliency[slot] = torch.from_numpy(local).bfloat16(), torch.from_numpy(saliency)
+
+    def shift(self, slots: IntArray, shifts: npt.NDArray[np.float64]) -> None:
+        """Measures cells without their cameras' shifts, `(k, d)` for k slots."""
+        where = torch.from_numpy(slots)
+        moved = self._local[where].float() - _rounded(shifts).float()[:, None, None]
+        length = torch.linalg.vector_norm(moved, dim=-1)
+        # A cell that is nothing but its camera's shift says nothing: it is like no other.
+        self._scale[where] = torch.where(length > EPS, 1 / length.clamp_min(EPS), torch.zeros(()))
+
+    def distances(
+        self,
+        a: tuple[IntArray, IntArray],
+        b: tuple[IntArray, IntArray],
+        shifts: tuple[IntArray, npt.NDArray[np.float64]],
+    ) -> FloatArray:
+        """Spatial distance of pairs of views, averaged over both directions.
+
+        Args:
+            a: Slots and views of one side, `(k,)` each.
+            b: Of the other side.
+            shifts: The camera of each slot, and the shift of each camera, `(C, d)`.
+
+        Returns:
+            Distances, `(k,)`, float32 in [0, 2].
+        """
+        views = self._local.shape[1]
+        flat = np.concatenate([a[0] * views + a[1], b[0] * views + b[1]])
+        used, where = np.unique(flat, return_inverse=True)
+        slot, view = (torch.from_numpy(part) for part in np.divmod(used, views))
+        cells = self._local[slot, view].float()
+        cells -= _rounded(shifts[1]).float()[torch.from_numpy(shifts[0])[slot]][:, None]
+        cells *= self._scale[slot, view][:, :, None]
+        cells, saliency = cells.to(PRECISION[fastest_precision()]), self._saliency[slot, view]
+        first, second = torch.from_numpy(where).chunk(2)
+        step = max(1, BLOCK // cells.shape[1] ** 2)
+        parts = [torch.zeros(0)]
+        for start in range(0, len(first), step):
+            i, j = first[start : start + step], second[start : start + step]
+            scores = torch.bmm(cells[i], cells[j].transpose(1, 2)).float()
+            there = (scores.amax(dim=2) * saliency[i]).sum(dim=1)
+            back = (scores.amax(dim=1) * saliency[j]).sum(dim=1)
+            parts.append(1 - (there + back) / 2)
+        return np.asarray(torch.cat(parts).clamp(0, 2).numpy(), np.float32)
+
+    def views(self, slot: IntArray, view: IntArray, shifts: npt.NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:
+        """Cells `(k, P, d)` of unit length without their shifts `(k, d)`, and saliency `(k, P)`."""
+        where = torch.from_numpy(slot), torch.from_numpy(view)
+        cells = self._local[where].float() - _rounded(shifts).float()[:, None]
+        length = torch.linalg.vector_norm(cells, dim=-1, keepdim=True)
+        cells = torch.where(length > EPS, cells / length.clamp_min(EPS), self._local[where].float())
+        return cells.numpy(), self._saliency[where].numpy()
+
+
+def _rounded(shifts: npt.NDArray[np.float64]) -> torch.Tensor:
+    return torch.from_numpy(np.asarray(shifts, np.float32)).bfloat16()
