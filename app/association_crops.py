@@ -139,8 +139,10 @@ def evaluate_crops(request: CropsRequest, config: Config, associator: Associator
     """
     shown, kept = read_shown(request, config, progress)
     ways = linked_by(config.association, associator)
-    chosen = {name: chosen_threshold(kept, way, len(shown.tracklets)) for name, way in ways.items()}
-    results = [score_shown(name, shown, way, chosen[name]) for name, way in ways.items()]
+    results = []
+    for name, way in ways.items():
+        tick = partial(progress, "choose", name)
+        results.append(score_shown(name, shown, way, chosen_threshold(kept, way, len(shown.tracklets), tick)))
     configured = partial(_associated, config=config.association, associator=associator)
     return [*results, score_shown("as configured", shown, configured, config.association.threshold)]
 
@@ -175,7 +177,9 @@ def clustered(distances: FloatArray, threshold: float) -> Labels:
     return cluster
 
 
-def chosen_threshold(kept: Shown, way: Linked, tracklets: int) -> float:
+def chosen_threshold(
+    kept: Shown, way: Linked, tracklets: int, progress: Callable[[int, int | None], None] | None = None
+) -> float:
     """The threshold at which people kept out of training are linked best, as if there were so many tracklets.
 
     Of n tracklets each can be linked to n − 1, nearly all of them strangers: false links grow with the crowd, right
@@ -185,11 +189,13 @@ def chosen_threshold(kept: Shown, way: Linked, tracklets: int) -> float:
     weight = max(tracklets - 1, 1) / max(len(people) - 1, 1)
     true = cross_pairs(people, cameras)
     scores = []
-    for threshold in THRESHOLDS:
-        found = way(kept, float(threshold))
+    for threshold in THRESHOLDS.tolist():
+        found = way(kept, threshold)
         right = cross_pairs(found * (people.max() + 1) + people, cameras)
         wrong = cross_pairs(found, cameras) - right
         scores.append(pair_scores(right, right + weight * wrong, true)["F1"])
+        if progress is not None:
+            progress(len(scores), len(THRESHOLDS))
     return round(float(THRESHOLDS[int(np.argmax(scores))]), 2)
 
 

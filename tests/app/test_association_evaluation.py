@@ -284,6 +284,17 @@ def test_what_is_ignored_counts_neither_way(run: Run, tmp_path: Path) -> None:
     assert results(file)["true-tracks"]["people"] == 3
 
 
+def test_a_scene_in_which_nobody_counts_has_no_scores(run: Run, tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_camera(tmp_path / "scene" / name, [])
+    for associator in ("offline", "online"):
+        code, _, err = run("--scene", tmp_path / "scene", "--associator", associator, "--json", tmp_path / "r.json")
+        assert (code, err) == (0, "")
+        found = results(tmp_path / "r.json")
+        assert {result["tracklets"] for result in found.values()} == {0}
+        assert {result["F1"] for result in found.values()} == {0}
+
+
 def test_settings_are_obeyed_and_several_scenes_have_a_mean(run: Run, tmp_path: Path) -> None:
     for scene in ("one", "two"):
         for name in ("a", "b"):
