@@ -239,7 +239,7 @@ class AssociationConfig(Section):
         le=1,
     )
     ground_metres: float = Field(
-        default=2.5,
+        default=4.0,
         description="Metres on the ground between one person's places in two cameras at once, at most; used where "
         "both cameras have a homography.",
         gt=0,

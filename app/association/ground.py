@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from app.config import CameraConfig
 from trackers.tracklet import Tracklet
 
 Floats = npt.NDArray[np.float64]
@@ -16,6 +17,11 @@ ENOUGH = 5
 
 LATEST = 50
 """Such pairs that count."""
+
+
+def homographies(cameras: Sequence[CameraConfig]) -> dict[str, Sequence[Sequence[float]]]:
+    """Those that the configuration gives, by camera name."""
+    return {camera.name: camera.homography for camera in cameras if camera.homography is not None}
 
 
 class Ground:

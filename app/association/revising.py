@@ -19,7 +19,7 @@ IntArray = npt.NDArray[np.intp]
 MOST = 400
 """Tracklets looked at again at once, at most."""
 
-STICK = 0.0
+STICK = 0.01
 """How much nearer tracklets of one identity count: a change must be worth it."""
 
 

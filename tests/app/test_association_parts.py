@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from app.association import OnlineAssociator, replay
 from app.association.clustering import contracted
 from app.association.distance import tracklet_distances
-from app.association.ground import ENOUGH, Ground
+from app.association.ground import ENOUGH, Ground, homographies
 from app.association.joint import choose
 from app.association.looks import Looks
 from app.association.transit import STRONGEST, Transits
@@ -136,7 +136,8 @@ def test_ground_parts_doubles_and_homographies_that_disagree_are_not_used():
 def test_a_matrix_that_is_no_homography_is_refused(rows):
     with pytest.raises(ValueError, match="homography"):
         CameraConfig(name="a", source="a.mp4", homography=rows)
-    assert CameraConfig(name="a", source="a.mp4", homography=FLAT).homography == FLAT
+    cameras = [CameraConfig(name="a", source="a.mp4", homography=FLAT), CameraConfig(name="b", source="b.mp4")]
+    assert homographies(cameras) == {"a": FLAT}
 
 
 def test_a_group_is_not_pushed_off_by_one_that_may_be_the_same_person():
