@@ -126,7 +126,7 @@ class TrackerConfig:
         le=60,
     )
     refind_seconds: float = Field(
-        default=10.0,
+        default=30.0,
         description="Seconds without a box after which a track is no longer found again by appearance.",
         ge=0,
         le=600,
@@ -174,6 +174,12 @@ class TrackerConfig:
         description="Appearance distance, [0, 2], first taken to speak neither for nor against a match; then measured.",
         gt=0,
         le=2,
+    )
+    refind_young: float = Field(
+        default=1.0,
+        description="Seconds since its first box up to which a confirmed track may turn out to be somebody lost.",
+        ge=0,
+        le=60,
     )
     refind_share: float = Field(
         default=0.93,

@@ -42,6 +42,9 @@ STEP = 1e-3
 COMPARED = 1
 """Other people of the frame that each crop is compared with, to know how far apart different people are."""
 
+LOOK_AGAIN = 0.2
+"""Seconds between two looks at a track just confirmed, for whether it is somebody who was lost."""
+
 
 class Tracker:
     """Keeps one number per person through a camera's frames, through occlusions too.
@@ -212,8 +215,9 @@ class Tracker:
         tracks, config, count = self._tracks, self.config, len(frame.boxes)
         owner = frame.owners(frame.match)
         owned = owner >= 0
-        sure = owned.copy()
-        sure[owned] = tracks.confirmed[owner[owned]]
+        sure, named = owned.copy(), owned.copy()
+        sure[owned] = self._settled()[owner[owned]]
+        named[owned] = tracks.confirmed[owner[owned]]
         known = self._exemplars.known(tracks.keys)
         age, new = np.zeros(count), np.zeros(count, np.bool_)
         age[owned] = np.minimum(self._clock - tracks.learned[owner[owned]], 100.0)
@@ -221,6 +225,7 @@ class Tracker:
         new[owned] = ~known[owner[owned]] & (tracks.firm | tracks.confirmed)[owner[owned]]
         looked, returning = np.zeros(count, np.bool_), (frame.scores >= config.high_score) & ~sure
         looked[frame.cost.columns[known[frame.cost.rows]]] = True
+        returning &= ~named | (age >= LOOK_AGAIN)
         returning[returning] = self._reach(self._lost(frame.match), frame.boxes[returning]).any(axis=0)
         return Need(
             contested=contested(frame.cost, count, config.high_cost, config.appearance_weight) & looked,
@@ -231,6 +236,10 @@ class Tracker:
             height=frame.boxes[:, 3] - frame.boxes[:, 1],
             score=frame.scores,
         )
+
+    def _settled(self) -> Mask:
+        """Tracks known for so long that they are nobody who was lost, shape `(n,)`."""
+        return self._tracks.confirmed & (self._clock - self._tracks.born > self.config.refind_young)
 
     def _lost(self, match: Indices) -> Indices:
         """Confirmed tracks without a box that can be found again by appearance."""
@@ -260,16 +269,17 @@ class Tracker:
         return Pairs(cost.rows, cost.columns, told)
 
     def _refound(self, frame: Frame, match: Indices, features: Features) -> Indices:
-        """Gives boxes that no confirmed track has to lost tracks that look the same.
+        """Gives boxes that no settled track has to lost tracks that look the same.
 
-        A candidate that holds such a box is the lost person's: its boxes go to the lost track.
+        A candidate or young track that holds such a box is the lost person's: its boxes go to the lost track. People
+        come back half hidden, and by the time that they can be recognised they may have been confirmed as somebody new.
         """
         tracks, config = self._tracks, self.config
         lost, owner = self._lost(match), frame.owners(match)[frame.crops]
         if not len(lost):
             return match
         # A candidate that was seen beside the lost person is somebody else.
-        since = np.where(owner >= 0, np.where(tracks.confirmed[owner], -np.inf, tracks.born[owner]), np.inf)
+        since = np.where(owner >= 0, np.where(self._settled()[owner], -np.inf, tracks.born[owner]), np.inf)
         reach = self._reach(lost, frame.boxes[frame.crops]) & (tracks.seen[lost][:, None] < since)
         rows, crops = np.nonzero(reach)
         distance, mass = self._exemplars.distances(features, crops, tracks.keys[lost[rows]])
@@ -289,13 +299,13 @@ class Tracker:
         return match
 
     def _adopt(self, track: int, candidate: int) -> None:
-        """Gives a lost track all that its candidate has; the candidate is then nobody and ends."""
+        """Gives a lost track all that its candidate has; the candidate is then nobody and ends, number and all."""
         tracks = self._tracks
         tracks.motion[np.array([track])] = tracks.motion[np.array([candidate])]
         self._book.rename(int(tracks.keys[candidate]), int(tracks.keys[track]))
         self._exemplars.forget(int(tracks.keys[candidate]))
         tracks.hits[track] += tracks.hits[candidate]
-        tracks.hits[candidate] = 0
+        tracks.hits[candidate] = tracks.numbers[candidate] = 0
 
     def _compare(self, frame: Frame, match: Indices, features: Features) -> None:
         """Measures how far each crop is from a few of the other people in the frame."""

@@ -7,7 +7,7 @@ import numpy as np
 from trackers import Tracker, gates
 from trackers.assignment import assign
 from trackers.pairs import Pairs
-from trackers.tracker import COMPARED
+from trackers.tracker import COMPARED, LOOK_AGAIN
 
 
 def plain_touching(first, second):
@@ -77,7 +77,10 @@ class PlainTracker(Tracker):
         contested = plain_contested(cost, allowed, config.high_cost, config.appearance_weight)
         assert (need.contested == contested & (allowed & known[:, None]).any(axis=0)).all()
         owner = frame.owners(frame.match)
-        sure = (owner >= 0) & np.append(tracks.confirmed, False)[owner]
+        named = (owner >= 0) & np.append(tracks.confirmed, False)[owner]
+        known_for = self._clock - np.append(tracks.born, 0.0)[owner]
+        looked = self._clock - np.append(tracks.learned, 0.0)[owner]
+        sure = named & ((known_for > config.refind_young) | (looked < LOOK_AGAIN))
         there = self._reach(self._lost(frame.match), frame.boxes).any(axis=0)
         assert (need.returning == (frame.scores >= config.high_score) & ~sure & there).all()
         return need

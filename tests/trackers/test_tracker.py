@@ -74,6 +74,29 @@ def test_the_record_of_a_found_person_is_one():
     assert tracklet.frames.tolist() == frames
 
 
+@pytest.mark.parametrize("late", [0.5, 2.0])
+def test_who_comes_back_half_hidden_gets_the_number_again_while_the_new_one_is_young(late):
+    """Confirmed under a new number before there is a crop worth a look: taken back within a second, not later."""
+    tracker, wardrobe, shown = Tracker(), Wardrobe(2), []
+    for frame in range(120):
+        time = frame / 10
+        here = time < 3 or time >= 9
+        boxes = boxes_at(([300 if time < 3 else 380] if here else []) + ([800] if time >= 11.5 else []))
+        rows = tracker.observe(detections(boxes), time, frame)
+        people = [int(row) for row in rows]
+        hidden = 9 <= time < 9 + late
+        found = tracker.update(wardrobe.crops(people) if people and not hidden else None)
+        shown.append(found.tracker_id.tolist())
+    again = round(10 * (9 + late)) + 3
+    if late < 1:
+        assert shown[95 - 1] == [2], "confirmed as somebody new while half hidden"
+        assert shown[again] == [1], "taken back"
+        assert shown[-1] == [1, 3], "the number that was shown for a moment is nobody else's"
+        assert sorted(each.track_id for each in tracker.flush()) == [1, 3]
+    else:
+        assert shown[again] == [2]
+
+
 def test_somebody_seen_beside_a_lost_person_is_not_that_person():
     """Twins: the second is a candidate beside the first when the first vanishes."""
     tracker, wardrobe = Tracker(TrackerConfig(confirm_seconds=1)), Wardrobe(1)
