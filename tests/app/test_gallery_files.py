@@ -5,6 +5,7 @@ import pytest
 
 from app.errors import InputError
 from app.gallery import Gallery
+from app.gallery.schema import SCHEMA
 from tests.app.galleries import MODEL, fill, message, plain
 
 
@@ -90,7 +91,7 @@ def test_another_model_or_schema_names_both(filled):
         connection.execute("UPDATE meta SET value='99' WHERE key='schema'")
     with pytest.raises(InputError) as error:
         Gallery.open(filled)
-    assert "has schema 99, this program has 2" in message(error)
+    assert f"has schema 99, this program has {SCHEMA}" in message(error)
 
 
 def test_damage_is_one_line(filled):
