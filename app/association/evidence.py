@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,11 @@ from app.association.looks import Looks
 from app.association.memory import Memory
 from app.association.overlap import Overlaps, at_once_for, declared_apart
 from app.association.transit import Transits
+from app.association.types import CameraTracklet
 from app.association.views import MOMENT, SURE
 from app.config import AssociationConfig
 from reid_model.features import FloatArray
+from trackers.tracklet import Tracklet
 
 IntArray = npt.NDArray[np.intp]
 BoolArray = npt.NDArray[np.bool_]
@@ -61,10 +64,12 @@ class Evidence:
 
     def look(self, row: int) -> None:
         """Remembers what a tracklet looks like now."""
-        memory = self.memory
-        exemplars = memory.at(row).item.tracklet.exemplars
-        if exemplars is not None and len(exemplars):
-            memory.slot[row] = self._looks.put(exemplars, int(memory.camera[row]), int(memory.slot[row]))
+        memory, known = self.memory, self.memory.at(row)
+        tracklet = known.item.tracklet
+        if tracklet.exemplars is not None and len(tracklet.exemplars):
+            memory.slot[row] = self._looks.put(tracklet.exemplars, int(memory.camera[row]), int(memory.slot[row]))
+        # Views and pictures are by far the most of a tracklet, and are not needed again.
+        known.item = CameraTracklet(known.item.camera, without_views(tracklet))
 
     def unlook(self, row: int) -> None:
         """Forgets what a tracklet looks like, but not that it was there."""
@@ -226,3 +231,15 @@ def clusters(distances: FloatArray, never: BoolArray, labels: IntArray, config: 
     for merge in merges:
         found[merge.first] += found.pop(merge.second)
     return sorted(sorted(group) for group in found.values())
+
+
+def without_views(tracklet: Tracklet) -> Tracklet:
+    """A tracklet's boxes alone."""
+    return replace(
+        tracklet,
+        exemplars=None,
+        exemplar_frames=tracklet.exemplar_frames[:0],
+        exemplar_times=tracklet.exemplar_times[:0],
+        exemplar_boxes=tracklet.exemplar_boxes[:0],
+        exemplar_crops=(),
+    )

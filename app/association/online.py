@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -134,7 +135,10 @@ class OnlineAssociator:
         return None if row is None else int(self._memory.number[row]) or None
 
     def identities(self) -> list[Identity]:
-        """Everybody remembered, by number; tracklets that wait for their decision are not among them."""
+        """Everybody remembered, by number; tracklets that wait for their decision are not among them.
+
+        Their tracklets have no views: those are kept as numbers to compare, and in the gallery.
+        """
         return [self._identity(number) for number in sorted(self._members)]
 
     def route(self, number: int) -> tuple[Visit, ...]:
@@ -168,8 +172,9 @@ class OnlineAssociator:
                 memory.update(row)
                 if memory.number[row]:
                     changed.append(row)
-            if memory.slot[row] >= 0 or not memory.number[row]:
-                self._evidence.look(row)
+            self._evidence.look(row)
+            if memory.number[row]:
+                self._spare(int(memory.number[row]))
         self._waiting.clear()
         return changed
 
@@ -323,12 +328,17 @@ class OnlineAssociator:
         members.append(row)
         memory.number[row] = number
         memory.at(row).link = link
-        looked = [each for each in members if memory.slot[each] >= 0]
+        self._spare(number)
+
+    def _spare(self, number: int) -> None:
+        """Forgets what an identity's tracklets look like of which others say the same."""
+        memory = self._memory
+        looked = [each for each in self._members[number] if memory.slot[each] >= 0]
         if len(looked) > MEMBERS:
             # The camera that knows them best can spare its oldest look.
             cameras = np.bincount(memory.camera[looked])
             most = [each for each in looked if memory.camera[each] == cameras.argmax()]
-            self._evidence.unlook(min(most, key=lambda each: (memory.last[each], each)))
+            self._evidence.unlook(min(most, key=lambda each: (memory.last[each], order(memory.at(each).item))))
 
     def _new_number(self) -> int:
         self._next += 1
@@ -448,7 +458,12 @@ def replay(
         associator.advance(moment * SLICE_SECONDS)
         found += associator.forgotten
     associator.flush()
-    return sorted([*found, *associator.identities()], key=lambda identity: identity.number)
+    whole = {item.key: item for item in tracklets}
+    found = [
+        replace(identity, members=tuple(whole[member.key] for member in identity.members))
+        for identity in (*found, *associator.identities())
+    ]
+    return sorted(found, key=lambda identity: identity.number)
 
 
 def _name(key: Key) -> str:

@@ -14,6 +14,7 @@ from app.association import CameraTracklet, OnlineAssociator, associate, replay
 from app.association.constraints import simultaneous
 from app.association.corrections import ContradictionError, Correction, Corrections
 from app.association.events import Appeared, Left, Merged, Moved, Split, Visit
+from app.association.online import MEMBERS
 from app.config import AssociationConfig
 from tests.app.test_association import People, keys, seen
 
@@ -121,6 +122,33 @@ def test_growing_into_a_contradiction_parts_an_identity():
     associator.observe(second)
     associator.flush()
     assert grouped(associator.identities()) == [[("east", 1)], [("east", 2)]]
+
+
+def test_views_that_come_after_the_decision_still_count():
+    late = seen("west", 1, range(0, 60), crops(0))
+    associator = OnlineAssociator(CONFIG.model_copy(update={"wait_seconds": 0.0, "revise_seconds": 2.0}))
+    associator.observe(seen("east", 1, range(0, 10), crops(0)))
+    blind = grown(late, 10)
+    associator.observe(replace(blind, tracklet=replace(blind.tracklet, exemplars=None)), finished=False)
+    associator.advance(1.0)
+    assert len(associator.identities()) == 2
+    associator.observe(late)
+    events = associator.advance(6.0)
+    # The number of the tracklet with more boxes goes on.
+    assert [(type(event), event.number, event.taken) for event in events] == [(Merged, 2, 1)]
+
+
+def test_of_somebody_seen_often_some_looks_are_kept():
+    # A camera that sees one person only must not take them for its own look.
+    associator = OnlineAssociator(CONFIG.model_copy(update={"camera_people": float("inf")}))
+    tracklets = [seen("east", i + 1, range(40 * i, 40 * i + 20), crops(0)) for i in range(30)]
+    run(associator, 130, *tracklets)
+    associator.flush()
+    assert grouped(associator.identities()) == [sorted(item.key for item in tracklets)]
+    memory = associator._memory
+    kept = [row for row in memory.rows() if memory.slot[row] >= 0]
+    assert len(kept) == MEMBERS
+    assert memory.first[kept].min() > 80, "the latest"
 
 
 def test_declared_cameras_never_show_one_person_at_once():
