@@ -23,6 +23,38 @@ class Choice(NamedTuple):
     distance: float
 
 
+def sums(
+    groups: list[list[int]],
+    distances: FloatArray,
+    never: npt.NDArray[np.bool_],
+    identity: npt.NDArray[np.intp],
+    count: int,
+) -> tuple[Floats, Floats]:
+    """Sums of the distances between groups of new tracklets and the members of identities.
+
+    Args:
+        groups: Positions of each group's tracklets, g groups of n tracklets.
+        distances: To m members, `(n, m)`; infinite where one of two has no looks.
+        never: Pairs that can never be one person, `(n, m)`.
+        identity: Whose member each is, from 0, `(m,)`.
+        count: Number of identities, k.
+
+    Returns:
+        Sums `(g, k)`, infinite where a group has no looks or a pair can never be one person; and how many distances
+        each is over, 1 or more.
+    """
+    member = np.zeros((len(groups), len(distances)))
+    for i, group in enumerate(groups):
+        member[i, group] = 1
+    belongs = np.zeros((len(identity), count))
+    belongs[np.arange(len(identity)), identity] = 1
+    finite = np.isfinite(distances)
+    pairs = member @ finite @ belongs
+    totals = member @ np.where(finite, distances, 0.0) @ belongs
+    barred = (member @ never @ belongs > 0) | (pairs == 0)
+    return np.where(barred, np.inf, totals), np.maximum(pairs, 1)
+
+
 def choose(
     totals: Floats, counts: Floats, between: FloatArray, groups: list[list[int]], extra: Floats, threshold: float
 ) -> list[Choice]:

@@ -9,9 +9,10 @@ import numpy as np
 import numpy.typing as npt
 
 from app.association.corrections import Corrections
+from app.association.describing import described, route_of
 from app.association.events import Appeared, Event, Key, Left, Merged, Moved, Split, Visit
 from app.association.evidence import Evidence
-from app.association.joint import choose
+from app.association.joint import choose, sums
 from app.association.memory import Known, order
 from app.association.revising import Change, revised
 from app.association.types import CameraTracklet, Identity, Link
@@ -109,7 +110,8 @@ class OnlineAssociator:
         self._decide(due, events)
         if self._revised is None:
             self._revised = now
-        elif self._config.revise_seconds and now - self._revised >= self._config.revise_seconds:
+        often = self._config.revise_seconds
+        if self._changed or (often and now - self._revised >= often):
             self._revise(events)
         self._let_go(events)
         return events
@@ -119,7 +121,7 @@ class OnlineAssociator:
         events: list[Event] = []
         self._release(self._take_in(), events)
         self._decide([row for row in self._memory.rows() if self._memory.number[row] == 0], events)
-        if self._config.revise_seconds:
+        if self._changed or self._config.revise_seconds:
             self._revise(events)
         return events
 
@@ -127,7 +129,6 @@ class OnlineAssociator:
         """Takes the operator's word as it is now; the next look back, due at once, obeys it."""
         self._evidence.corrections = corrections
         self._changed = True
-        self._revised = -np.inf
 
     def identity_of(self, key: Key) -> int | None:
         """The number of a tracklet's identity; None where it is undecided or not remembered."""
@@ -139,21 +140,14 @@ class OnlineAssociator:
 
         Their tracklets have no views: those are kept as numbers to compare, and in the gallery.
         """
-        return [self._identity(number) for number in sorted(self._members)]
+        return [self._described(number) for number in sorted(self._members)]
 
     def route(self, number: int) -> tuple[Visit, ...]:
         """Where and when a person was seen, as far as is remembered, in order of time; empty where nobody is known."""
-        visits: list[Visit] = []
-        for row in self._memory.sorted(self._members.get(number, ())):
-            item = self._memory.at(row).item
-            first, last = float(item.tracklet.times[0]), float(item.tracklet.times[-1])
-            if visits and visits[-1].camera == item.camera:
-                before = visits.pop()
-                tracks = (*before.tracklets, item.tracklet.track_id)
-                visits.append(Visit(item.camera, before.first, max(before.last, last), tracks))
-            else:
-                visits.append(Visit(item.camera, first, last, (item.tracklet.track_id,)))
-        return tuple(visits)
+        return route_of(self._memory, self._members.get(number, []))
+
+    def _described(self, number: int) -> Identity:
+        return described(self._memory, number, self._members[number], self._config.threshold)
 
     # What comes in
 
@@ -259,16 +253,7 @@ class OnlineAssociator:
         mine = np.isin(memory.number[decided], numbers)
         rows, distances, never = decided[mine], distances[:, mine], never[:, mine]
         position = np.searchsorted(numbers, memory.number[rows])
-        member = np.zeros((len(groups), len(due)))
-        for i, group in enumerate(groups):
-            member[i, group] = 1
-        looked = memory.slot[rows] >= 0
-        belongs = np.zeros((len(rows), len(numbers)))
-        belongs[np.arange(len(rows)), position] = 1
-        barred = member @ never @ belongs > 0
-        totals = member @ np.where(np.isfinite(distances) & looked, distances, 0.0) @ belongs
-        totals[barred | ~((member @ (memory.slot[due] >= 0))[:, None] > 0)] = np.inf
-        counts = member.sum(axis=1)[:, None] * np.maximum((belongs * looked[:, None]).sum(axis=0), 1)
+        totals, counts = sums(groups, distances, never, position, len(numbers))
         firsts = np.array([due[group[0]] for group in groups], np.intp)
         return numbers, totals, counts, self._evidence.transit(firsts, rows, position, len(numbers))
 
@@ -349,9 +334,9 @@ class OnlineAssociator:
     def _revise(self, events: list[Event]) -> None:
         """Clusters recent tracklets anew, and says what that changes."""
         self._revised = self._now
-        reach = None if self._changed else self._now - self._config.recent_seconds
         self._changed = False
-        for change in revised(self._evidence, self._members, reach, self._new_number):
+        since = self._now - self._config.recent_seconds
+        for change in revised(self._evidence, self._members, since, self._new_number):
             self._carry_out(change, events)
 
     def _carry_out(self, change: Change, events: list[Event]) -> None:
@@ -388,32 +373,11 @@ class OnlineAssociator:
         for number in sorted({int(memory.number[row]) for row in rows[old[rows]] if memory.number[row] > 0}):
             members = self._members[number]
             if all(old[row] for row in members):
-                self.forgotten.append(self._identity(number))
+                self.forgotten.append(self._described(number))
                 for row in members:
                     self._evidence.forget(row)
                 del self._members[number]
                 self._gone.discard(number)
-
-    def _identity(self, number: int) -> Identity:
-        memory = self._memory
-        rows = memory.sorted(self._members[number])
-        links = tuple(link for row in rows if (link := memory.at(row).link) is not None)
-        members = tuple(memory.at(row).item for row in rows)
-        known = [value for row in rows if (value := memory.at(row).nearest) is not None]
-        nearest = min(known, default=None)
-        threshold = self._config.threshold
-        if links:
-            furthest = max(link.linkage for link in links)
-            reason = f"{len(members)} tracklets linked, the furthest join at {furthest:.3f} of {threshold:.3f}"
-        elif len(members) > 1:
-            reason = f"{len(members)} tracklets linked by the operator"
-        elif memory.slot[rows[0]] < 0:
-            reason = "no exemplar to compare"
-        elif nearest is None:
-            reason = "no other tracklet that could be the same person"
-        else:
-            reason = f"nearest was at {nearest:.3f} of {threshold:.3f}"
-        return Identity(number, "linked" if len(members) > 1 else "unknown", members, links, nearest, reason)
 
 
 def replay(

@@ -45,15 +45,15 @@ class Change:
 
 
 def revised(
-    evidence: Evidence, members: Mapping[int, list[int]], since: float | None, new_number: Callable[[], int]
+    evidence: Evidence, members: Mapping[int, list[int]], since: float, new_number: Callable[[], int]
 ) -> list[Change]:
     """What clustering recent tracklets anew changes.
 
     Args:
         evidence: What is known.
         members: The rows of each identity.
-        since: Identities seen after this time are looked at; None for all. The latest `MOST` tracklets at most, and
-            whatever the operator has spoken of.
+        since: Identities seen after this time are looked at: the latest, of `MOST` tracklets at most, and whomever the
+            operator has spoken of.
         new_number: Gives a number that no identity has had.
 
     Returns:
@@ -82,7 +82,7 @@ def revised(
     return changes
 
 
-def _recent(evidence: Evidence, members: Mapping[int, list[int]], since: float | None) -> list[int]:
+def _recent(evidence: Evidence, members: Mapping[int, list[int]], since: float) -> list[int]:
     memory, named = evidence.memory, evidence.corrections.named
     told = {int(memory.number[row]) for key in named if (row := memory.row_of.get(key)) is not None}
     kept = [row for number in sorted(told - {0}) for row in members[number]]
@@ -90,7 +90,7 @@ def _recent(evidence: Evidence, members: Mapping[int, list[int]], since: float |
         number: max(float(memory.last[row]) for row in rows) for number, rows in members.items() if number not in told
     }
     for number in sorted(seen, key=lambda each: (-seen[each], each)):
-        if (since is not None and seen[number] < since) or len(kept) + len(members[number]) > MOST:
+        if seen[number] < since or len(kept) + len(members[number]) > MOST:
             break
         kept += members[number]
     return kept

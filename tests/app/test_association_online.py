@@ -176,8 +176,8 @@ def test_the_operator_is_obeyed():
     expected = [[("east", 1)], [("east", 2), ("west", 2)], [("west", 1)]]
     assert grouped(replay([*same, *other], CONFIG)) == [[("east", 1), ("west", 1)], [("east", 2)], [("west", 2)]]
     assert grouped(replay([*same, *other], CONFIG, corrections=said)) == expected
-    # Said later, it changes what was decided, with an event.
-    associator = OnlineAssociator(CONFIG)
+    # Said later, it changes what was decided, with an event, also where nothing else is looked back on.
+    associator = OnlineAssociator(CONFIG.model_copy(update={"revise_seconds": 0.0}))
     run(associator, 15, *same, *other)
     associator.correct(said)
     events = associator.advance(15.5)
