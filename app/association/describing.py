@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from app.association.events import Visit
-from app.association.memory import Memory
+from app.association.memory import Memory, order
 from app.association.types import Identity
 
 
@@ -36,6 +36,21 @@ def described(memory: Memory, number: int, members: Sequence[int], threshold: fl
     else:
         reason = f"nearest was at {nearest:.3f} of {threshold:.3f}"
     return Identity(number, "linked" if len(items) > 1 else "unknown", items, tuple(links), nearest, reason)
+
+
+def joined(parts: Sequence[Identity]) -> list[Identity]:
+    """Identities by number, from parts that were forgotten one after the other."""
+    found: dict[int, Identity] = {}
+    for part in parts:
+        before = found.get(part.number)
+        if before is None:
+            found[part.number] = part
+            continue
+        members = tuple(sorted((*before.members, *part.members), key=order))
+        nearest = min((each.nearest for each in (before, part) if each.nearest is not None), default=None)
+        reason = f"{len(members)} tracklets linked over a time longer than is remembered"
+        found[part.number] = Identity(part.number, "linked", members, (*before.links, *part.links), nearest, reason)
+    return [found[number] for number in sorted(found)]
 
 
 def route_of(memory: Memory, members: Sequence[int]) -> tuple[Visit, ...]:

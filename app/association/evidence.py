@@ -211,6 +211,8 @@ class Evidence:
     ) -> None:
         """Bars those who stand too far apart on the ground at once."""
         memory, names = self.memory, self.memory.names
+        if self._ground.alone:
+            return
         known = np.array([[self._ground.known(a, b) for b in names] for a in names], np.bool_)
         if not known.any():
             return

@@ -40,6 +40,11 @@ class Ground:
         self._sure: dict[tuple[str, str], list[float]] = {}
         self.warnings: list[str] = []
 
+    @property
+    def alone(self) -> bool:
+        """Whether no two cameras' places are known."""
+        return len(self._homographies) < 2
+
     def known(self, camera: str, other: str) -> bool:
         """Whether both cameras' places are known, and agree as far as has been seen."""
         return camera in self._homographies and other in self._homographies and not self._disagree(camera, other)

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.association.corrections import Corrections
-from app.association.describing import described, route_of
+from app.association.describing import described, joined, route_of
 from app.association.events import Appeared, Event, Key, Left, Merged, Moved, Split, Visit
 from app.association.evidence import Evidence
 from app.association.joint import choose, sums
@@ -39,7 +39,8 @@ class OnlineAssociator:
     Identities have numbers that are never given twice.
 
     Attributes:
-        forgotten: Identities that the last `advance` forgot, as they were.
+        forgotten: What the last `advance` forgot: identities with those of their tracklets that are forgotten; those
+            that were seen since go on with the rest.
         warnings: What is not as it should be, a line each.
     """
 
@@ -361,21 +362,22 @@ class OnlineAssociator:
         config, memory, self.forgotten = self._config, self._memory, []
         unseen = self._now - config.late_seconds
         rows = memory.rows()
-        over = rows[(memory.last[rows] < unseen - config.leave_seconds) & (memory.number[rows] > 0)]
-        candidates = sorted({int(number) for number in memory.number[over]} - self._gone)
-        for number in candidates:
+        rows = rows[memory.number[rows] > 0]
+        away = np.unique(memory.number[rows[memory.last[rows] < unseen - config.leave_seconds]])
+        for number in (each for each in away.tolist() if each not in self._gone):
             members = self._members[number]
             latest = max(members, key=lambda row: (memory.last[row], order(memory.at(row).item)))
             if memory.last[latest] < unseen - config.leave_seconds:
                 self._gone.add(number)
                 events.append(Left(number, float(memory.last[latest]), memory.at(latest).item.key))
-        old = memory.last < unseen - config.remember_seconds
-        for number in sorted({int(memory.number[row]) for row in rows[old[rows]] if memory.number[row] > 0}):
-            members = self._members[number]
-            if all(old[row] for row in members):
-                self.forgotten.append(self._described(number))
-                for row in members:
-                    self._evidence.forget(row)
+        old = rows[memory.last[rows] < unseen - config.remember_seconds]
+        for number in np.unique(memory.number[old]).tolist():
+            dropped = old[memory.number[old] == number].tolist()
+            self.forgotten.append(described(memory, number, dropped, config.threshold))
+            self._members[number] = [row for row in self._members[number] if row not in dropped]
+            for row in dropped:
+                self._evidence.forget(row)
+            if not self._members[number]:
                 del self._members[number]
                 self._gone.discard(number)
 
@@ -423,11 +425,10 @@ def replay(
         found += associator.forgotten
     associator.flush()
     whole = {item.key: item for item in tracklets}
-    found = [
+    return [
         replace(identity, members=tuple(whole[member.key] for member in identity.members))
-        for identity in (*found, *associator.identities())
+        for identity in joined([*found, *associator.identities()])
     ]
-    return sorted(found, key=lambda identity: identity.number)
 
 
 def _name(key: Key) -> str:

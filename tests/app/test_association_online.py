@@ -230,6 +230,19 @@ def test_memory_is_bounded():
     assert associator._evidence._looks._used < 64
 
 
+def test_somebody_who_stays_is_not_remembered_whole():
+    config = CONFIG.model_copy(update={"remember_seconds": 20.0, "late_seconds": 1.0, "camera_people": float("inf")})
+    tracklets = [seen("east", i + 1, range(40 * i, 40 * i + 20), crops(0)) for i in range(40)]
+    associator = OnlineAssociator(config)
+    run(associator, 165, *tracklets)
+    (person,) = associator.identities()
+    assert person.number == 1
+    assert 3 < len(person.members) < 10
+    (whole,) = replay(tracklets, config)
+    assert (whole.number, keys(whole)) == (1, [item.key for item in tracklets])
+    assert associator.route(1)[0].first > 100
+
+
 def test_views_of_another_model_are_refused():
     associator = OnlineAssociator(CONFIG)
     associator.observe(seen("east", 1, range(0, 5), crops(0)))
