@@ -1,9 +1,9 @@
 """Scoring the links between tracklets that are made of a re-identification dataset's crops: real people, many cameras.
 
 Market-1501's names say which camera took a crop, in which of its recordings, and in which frame. So the crops of a
-person in a recording of a camera are a tracklet, cut where the person was away for longer than a tracker remembers
-(`tracker.refind_seconds`). A distractor (identity 0) is nobody who is seen twice: each is a tracklet and a person of
-its own, who must stay alone. Junk is left out.
+person in a recording of a camera are a tracklet, cut where the person was away for longer than `AWAY`. A distractor
+(identity 0) is nobody who is seen twice: each is a tracklet and a person of its own, who must stay alone. Junk is left
+out.
 """
 
 from __future__ import annotations
@@ -38,6 +38,9 @@ from trackers.tracklet import Views
 
 RATE = 25.0
 """Frames a second of Market-1501's cameras."""
+
+AWAY = 10.0
+"""Seconds without a crop from which a person in a recording is another tracklet."""
 
 PAUSE = 3600.0
 """Seconds between two recordings: longer than anybody is remembered by a tracker."""
@@ -222,10 +225,9 @@ def read_shown(request: CropsRequest, config: Config, progress: Progress) -> tup
     if request.occluders is not None and request.occlude is None:
         raise InputError("--occluders: nothing is covered without --occlude SEED; give it too")
     occluders = None if request.occlude is None else Occluders(occluder_folder(request.occluders))
-    gap = config.tracker.refind_seconds
     training = read_dataset(request.data, "train")
-    kept = presences(training.subset(held_out(training.identities)), request.data, gap)
-    test = presences(_joined([read_dataset(request.data, part) for part in ("query", "gallery")]), request.data, gap)
+    kept = presences(training.subset(held_out(training.identities)), request.data, AWAY)
+    test = presences(_joined([read_dataset(request.data, part) for part in ("query", "gallery")]), request.data, AWAY)
     embedder = load_embedder(config.embedder)
     showing = partial(
         show, embedder=embedder, views=config.tracker.exemplars, occluders=occluders, seed=request.occlude or 0

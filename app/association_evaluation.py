@@ -50,7 +50,7 @@ def evaluate_scenes(
 
     Args:
         folders: Scenes, as `read_scene` reads them.
-        config: Settings.
+        config: Settings; all at once, recordings are looked at as `annotate` does, as its section `recordings` says.
         associator: How tracklets are linked.
         calibrated: Whether a scene's overlaps and calibration are used, where its file has them.
         progress: Called after each frame.
@@ -64,6 +64,8 @@ def evaluate_scenes(
         InputError: If a scene, pictures or weights cannot be used.
         trackers.evaluation.SequenceError: If a camera's truth cannot be used.
     """
+    if associator is Associator.offline:
+        config = config.for_recordings()
     scenes = [read_scene(folder, config, calibrated=calibrated) for folder in folders]
     detector, embedder = Detector(config.detector), load_embedder(config.embedder)
     results: list[Result] = []
