@@ -37,7 +37,7 @@ class Crowd:
     def __init__(self, people: int, rng: np.random.Generator) -> None:
         self.rng = rng
         kinds = rng.normal(size=(100, POOLED))
-        self.pooled = (kinds[np.arange(people) % 100] + rng.normal(size=(people, POOLED))).astype(np.float32)
+        self.pooled = (0.7 * kinds[np.arange(people) % 100] + rng.normal(size=(people, POOLED))).astype(np.float32)
         self.cells = rng.normal(size=(64, CELLS, LOCAL)).astype(np.float32)
         self.shift = rng.normal(size=(people, 1, LOCAL)).astype(np.float32)
 

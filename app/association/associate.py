@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from app.association.clustering import Merge, agglomerate
+from app.association.clustering import Crowd, Merge, agglomerate, comparable
 from app.association.constraints import simultaneous
 from app.association.distance import tracklet_distances
 from app.association.overlap import declared_elsewhere
@@ -19,11 +19,12 @@ from reid_model.features import FloatArray
 def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) -> list[Identity]:
     """Links the tracklets of all cameras into identities.
 
-    Constrained agglomerative clustering over the distances of exemplar sets. Tracklets that one camera shows at once
-    in different places are never one identity, tracklets at once in two cameras that seem to see no common place only
-    when they look very much alike (`seen_apart`), and never where that is declared (`config.overlaps`); a tracklet
-    without exemplars is linked to nothing. The same person leaving a camera's view and coming back is linked by the
-    same rule as across cameras. The result does not depend on the order of the input.
+    Constrained agglomerative clustering over the distances of exemplar sets. Tracklets that one camera shows at once in
+    different places are never one identity, tracklets at once in two cameras that seem to see no common place only when
+    they look very much alike (`seen_apart`), and never where that is declared (`config.overlaps`). The more people
+    there are, the more alike two must look (`Crowd`). A tracklet without exemplars is linked to nothing. The same
+    person leaving a camera's view and coming back is linked by the same rule as across cameras. The result does not
+    depend on the order of the input.
 
     Args:
         tracklets: Tracklets of all cameras; a track number occurs once in a camera.
@@ -48,7 +49,9 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
     distances[apart] = np.inf
     if config.overlaps is None:
         distances[seen_apart(ordered, distances, config)] += np.float32(config.apart_penalty)
-    merges = agglomerate(distances, config.threshold, config.linkage)
+    crowd = Crowd(config.crowd_people, config.crowd_step)
+    merges = agglomerate(distances, config.threshold, config.linkage, crowd=crowd)
+    limit = crowd.limit(config.threshold, comparable(distances) - len(merges))
     groups: dict[int, list[int]] = {i: [i] for i in range(len(ordered))}
     links: dict[int, list[Link]] = {i: [] for i in groups}
     for merge in merges:
@@ -56,7 +59,7 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
         groups[merge.first] += groups.pop(merge.second)
     # Groups are named by their first tracklet in order of appearance, so sorting names sorts identities.
     return [
-        _identity(number, sorted(groups[name]), links[name], ordered, distances, config)
+        _identity(number, sorted(groups[name]), links[name], ordered, distances, limit)
         for number, name in enumerate(sorted(groups), 1)
     ]
 
@@ -74,7 +77,7 @@ def _identity(
     links: list[Link],
     ordered: list[CameraTracklet],
     distances: FloatArray,
-    config: AssociationConfig,
+    limit: float,
 ) -> Identity:
     outside = distances[positions].max(axis=0)
     outside[positions] = np.inf
@@ -83,13 +86,13 @@ def _identity(
     members = tuple(ordered[i] for i in positions)
     if links:
         furthest = max(link.linkage for link in links)
-        reason = f"{len(members)} tracklets linked, the furthest join at {furthest:.3f} of {config.threshold:.3f}"
+        reason = f"{len(members)} tracklets linked, the furthest join at {furthest:.3f} of {limit:.3f}"
     elif members[0].tracklet.exemplars is None or not len(members[0].tracklet.exemplars):
         reason = "no exemplar to compare"
     elif nearest is None:
         reason = "no other tracklet that could be the same person"
     else:
         camera, track = ordered[other].key
-        verdict = f"over {config.threshold:.3f}" if nearest > config.threshold else "its group is further away"
+        verdict = f"over {limit:.3f}" if nearest > limit else "its group is further away"
         reason = f"nearest is {camera} track {track} at {nearest:.3f}: {verdict}"
     return Identity(number, "linked" if links else "unknown", members, tuple(links), nearest, reason)

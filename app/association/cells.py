@@ -16,6 +16,9 @@ from reid_model.matching import Precision, fastest_precision
 
 IntArray = npt.NDArray[np.intp]
 
+SLOTS = 64
+"""Slots measured at once."""
+
 BLOCK = 1 << 22
 """Cell scores held at once."""
 
@@ -32,23 +35,27 @@ class Cells:
         self._scale = torch.zeros((count, views, cells))
         self._saliency = torch.zeros((count, views, cells))
 
-    def grow(self) -> None:
-        """Makes room for twice as many slots."""
-        self._local = torch.cat([self._local, torch.zeros_like(self._local)])
-        self._scale = torch.cat([self._scale, torch.zeros_like(self._scale)])
-        self._saliency = torch.cat([self._saliency, torch.zeros_like(self._saliency)])
+    def grow(self, count: int) -> None:
+        """Makes room for `count` slots in all."""
+        for name in ("_local", "_scale", "_saliency"):
+            values: torch.Tensor = getattr(self, name)
+            grown = torch.zeros((count, *values.shape[1:]), dtype=values.dtype)
+            grown[: len(values)] = values
+            setattr(self, name, grown)
 
-    def put(self, slot: int, local: FloatArray, saliency: FloatArray) -> None:
-        """Keeps a slot's views, `(n, P, d)` and `(n, P)`; `shift` has to follow."""
-        self._local[slot], self._saliency[slot] = torch.from_numpy(local).bfloat16(), torch.from_numpy(saliency)
+    def put(self, slots: IntArray, local: FloatArray, saliency: FloatArray) -> None:
+        """Keeps the views of k slots, `(k, n, P, d)` and `(k, n, P)`; `shift` has to follow."""
+        where = torch.from_numpy(slots)
+        self._local[where] = torch.from_numpy(local).bfloat16()
+        self._saliency[where] = torch.from_numpy(saliency)
 
     def shift(self, slots: IntArray, shifts: npt.NDArray[np.float64]) -> None:
         """Measures cells without their cameras' shifts, `(k, d)` for k slots."""
-        where = torch.from_numpy(slots)
-        moved = self._local[where].float() - _rounded(shifts).float()[:, None, None]
-        length = torch.linalg.vector_norm(moved, dim=-1)
-        # A cell that is nothing but its camera's shift says nothing: it is like no other.
-        self._scale[where] = torch.where(length > EPS, 1 / length.clamp_min(EPS), torch.zeros(()))
+        everywhere, given = torch.from_numpy(slots), _rounded(shifts).float()
+        for where, shift in zip(everywhere.split(SLOTS), given.split(SLOTS), strict=True):  # type: ignore[no-untyped-call]
+            length = torch.linalg.vector_norm(self._local[where].float() - shift[:, None, None], dim=-1)
+            # A cell that is nothing but its camera's shift says nothing: it is like no other.
+            self._scale[where] = torch.where(length > EPS, 1 / length.clamp_min(EPS), torch.zeros(()))
 
     def distances(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,13 +29,42 @@ class Merge:
     distance: float
 
 
+@dataclass(frozen=True)
+class Crowd:
+    """How much less a distance says among many people.
+
+    Before looking, one of N people is the one meant with a probability of 1 / N, so that the odds that looks have to
+    make up for grow with N. Around the threshold the logarithm of the odds that a distance gives falls in a straight
+    line; so the largest distance that is enough falls with the logarithm of N.
+
+    Attributes:
+        people: People for whom the threshold was chosen: among fewer it is not raised.
+        step: How much lower it is for e times as many.
+    """
+
+    people: float
+    step: float
+
+    def limit(self, threshold: float, people: int) -> float:
+        """The largest distance at which two of so many are joined."""
+        return threshold - self.step * math.log(max(people / self.people, 1.0))
+
+
+ANY_CROWD = Crowd(math.inf, 0.0)
+"""The threshold as it is, however many people there are."""
+
+
 def agglomerate(
     distances: FloatArray,
     threshold: float,
     linkage: Linkage = "average",
     sizes: npt.NDArray[np.float64] | None = None,
+    crowd: Crowd = ANY_CROWD,
 ) -> list[Merge]:
     """Joins the two closest clusters again and again until none are within the threshold.
+
+    Clusters that could be joined with another count as people: while there are many of them the threshold is lower, and
+    it rises as they are joined.
 
     A pair that must not be joined has an infinite distance. Both linkages carry it: the mean and the maximum over
     two clusters are infinite as soon as one pair is, so no cluster ever holds a forbidden pair. Ties are resolved by
@@ -46,6 +76,7 @@ def agglomerate(
         threshold: Largest linkage distance at which two clusters are joined.
         linkage: `average`: the mean over all pairs of members; `complete`: the largest.
         sizes: How many members each item counts for, `(n,)`; 1 each where left out.
+        crowd: What the number of people does to the threshold.
 
     Returns:
         The joins in the order they were made.
@@ -59,9 +90,10 @@ def agglomerate(
     nearest = work.argmin(axis=1)
     best = work[np.arange(count), nearest]
     merges: list[Merge] = []
+    people = comparable(work)
     while True:
         first = int(best.argmin())
-        if not best[first] <= threshold:
+        if not best[first] <= crowd.limit(threshold, people - len(merges)):
             return merges
         first, second = sorted((first, int(nearest[first])))
         merges.append(Merge(first, second, float(work[first, second])))
@@ -80,6 +112,11 @@ def agglomerate(
         stale = np.union1d(stale, [first])
         nearest[stale] = work[stale].argmin(axis=1)
         best[stale] = work[stale, nearest[stale]]
+
+
+def comparable(distances: npt.NDArray[np.floating]) -> int:
+    """How many items can be compared with another at all; the diagonal `(n, n)` is infinite."""
+    return int(np.isfinite(distances).any(axis=1).sum())
 
 
 def contracted(distances: FloatArray, never: npt.NDArray[np.bool_], parts: npt.NDArray[np.intp]) -> FloatArray:

@@ -46,6 +46,8 @@ class Looks:
         """Remembers nobody yet."""
         self._config = config
         self._free: list[int] = []
+        self._waiting: dict[int, tuple[FloatArray, FloatArray]] = {}
+        self._moved: set[int] = set()
         self._used = 0
         self._sizes: tuple[int, ...] = ()
         self._cameras: CameraLooks | None = None
@@ -78,14 +80,14 @@ class Looks:
         # What is left of the slot repeats the first view: it changes no minimum and needs no mask.
         rows = np.concatenate([best, np.repeat(best[:1], VIEWS - len(best))])
         self._raw[slot], self._mass[slot] = exemplars.global_[rows], exemplars.mass[rows]
-        self._cells.put(slot, exemplars.local[rows], exemplars.saliency[rows])
         self._count[slot], self._camera[slot] = len(best), camera
-        self._neutralise(np.array([slot]))
+        self._waiting[slot] = exemplars.local[rows], exemplars.saliency[rows]
         return slot
 
     def drop(self, slot: int) -> None:
         """Forgets a tracklet."""
         self._count[slot] = 0
+        self._waiting.pop(slot, None)
         self._free.append(slot)
 
     def compare(self, slots: IntArray, others: IntArray, forbidden: BoolArray) -> FloatArray:
@@ -100,17 +102,21 @@ class Looks:
             Distances `(n, m)`, infinite where forbidden or both are the same; over the threshold where two are not
             among each other's `candidates` nearest.
         """
+        self._take_in()
         if not len(slots) or not len(others):
             return np.full(forbidden.shape, np.inf, np.float32)
+        means = self._mean[others]
         blocks = range(0, len(slots), BLOCK)
-        return np.concatenate([self._compare(slots[i : i + BLOCK], others, forbidden[i : i + BLOCK]) for i in blocks])
+        return np.concatenate(
+            [self._compare(slots[i : i + BLOCK], others, means, forbidden[i : i + BLOCK]) for i in blocks]
+        )
 
-    def _compare(self, slots: IntArray, others: IntArray, forbidden: BoolArray) -> FloatArray:
+    def _compare(self, slots: IntArray, others: IntArray, looks: FloatArray, forbidden: BoolArray) -> FloatArray:
         config, count = self._config, len(others)
         barred = forbidden | (slots[:, None] == others)
-        means = np.clip(1 - self._mean[slots] @ self._mean[others].T, 0, 2)
+        means = np.clip(1 - self._mean[slots] @ looks.T, 0, 2)
         queries = self._pooled[slots].reshape(-1, self._sizes[0])
-        pooled = (1 - queries @ self._mean[others].T).reshape(len(slots), VIEWS, count).min(axis=1)
+        pooled = (1 - queries @ looks.T).reshape(len(slots), VIEWS, count).min(axis=1)
         pooled[barred] = FAR
         near = _smallest(pooled, PRESELECTED)
         theirs = self._pooled[others[near]].reshape(len(slots), -1, self._sizes[0])
@@ -185,10 +191,13 @@ class Looks:
         if self._free:
             return self._free.pop()
         if self._used == len(self._count):
+            count = self._used + max(ROOM, self._used // 4)
             for name in self._names:
                 values = getattr(self, name)
-                setattr(self, name, np.concatenate([values, np.zeros_like(values)]))
-            self._cells.grow()
+                grown = np.zeros((count, *values.shape[1:]), values.dtype)
+                grown[: self._used] = values
+                setattr(self, name, grown)
+            self._cells.grow(count)
         self._used += 1
         return self._used - 1
 
@@ -209,11 +218,24 @@ class Looks:
             )
             self._shifts = Shifts(np.pad(pooled, ((0, missing), (0, 0))), np.pad(local, ((0, missing), (0, 0))))
         if grown[camera] > GROWTH * seen[camera]:
-            shifts = self._cameras.shifts(self._config.camera_people)
-            self._shifts.pooled[camera], self._shifts.local[camera] = shifts.pooled[camera], shifts.local[camera]
             self._fresh[camera] = 0
-            mine = (self._camera[: self._used] == camera) & (self._count[: self._used] > 0)
-            self._neutralise(np.flatnonzero(mine))
+            self._moved.add(camera)
+
+    def _take_in(self) -> None:
+        """Makes what was put since ready to be compared, all at once."""
+        if not self._waiting:
+            return
+        assert self._cameras is not None
+        slots = np.array(sorted(self._waiting), np.intp)
+        local, saliency = zip(*(self._waiting[slot] for slot in slots.tolist()), strict=True)
+        self._cells.put(slots, np.stack(local), np.stack(saliency))
+        self._waiting.clear()
+        shifts = self._cameras.shifts(self._config.camera_people)
+        moved = np.array(sorted(self._moved), np.intp)
+        self._moved.clear()
+        self._shifts.pooled[moved], self._shifts.local[moved] = shifts.pooled[moved], shifts.local[moved]
+        theirs = np.isin(self._camera[: self._used], moved) & (self._count[: self._used] > 0)
+        self._neutralise(np.union1d(slots, np.flatnonzero(theirs)))
 
     def _neutralise(self, slots: IntArray) -> None:
         shift = self._shifts.pooled[self._camera[slots]][:, None].astype(np.float32)
