@@ -153,6 +153,17 @@ class AssociationConfig(Section):
         ge=0,
         le=2,
     )
+    crowd_people: float = Field(
+        default=100.0,
+        description="Identities up to which the threshold holds as it is; among more, the same distance says less.",
+        ge=1,
+    )
+    crowd_step: float = Field(
+        default=0.042,
+        description="How much the threshold falls, [0, 2], for e times as many identities.",
+        ge=0,
+        le=2,
+    )
     linkage: Literal["average", "complete"] = Field(
         default="average",
         description="Distance of two groups of tracklets: average over their pairs, or the largest (complete).",

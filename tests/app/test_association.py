@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.association import CameraTracklet, associate
-from app.association.clustering import agglomerate
+from app.association.clustering import Crowd, agglomerate
 from app.association.constraints import simultaneous
 from app.association.distance import tracklet_distances
 from app.config import AssociationConfig
@@ -252,6 +252,22 @@ def test_a_thousand_tracklets_take_seconds():
     people = People(250, seed=1)
     tracklets = [seen(camera, i + 1, [i], people.crops(i, 5)) for camera in "abcd" for i in range(250)]
     started = time.perf_counter()
-    found = associate(tracklets, AssociationConfig(threshold=0.1))
+    found = associate(tracklets, AssociationConfig(threshold=0.1, crowd_step=0))
     assert time.perf_counter() - started < 30
     assert len(found) == 250
+
+
+@given(st.integers(2, 40), st.floats(0, 0.2), st.floats(1, 30), st.integers(0, 99))
+def test_among_more_people_two_must_be_more_alike(count, step, people, seed):
+    rng = np.random.default_rng(seed)
+    distances = rng.uniform(0, 1, (count, count)).astype(np.float32)
+    distances = np.maximum(distances, distances.T)
+    crowd = Crowd(people, step)
+    assert crowd.limit(0.5, int(people)) == 0.5, "among as many as it was chosen for the threshold holds"
+    assert crowd.limit(0.5, 4 * count) <= crowd.limit(0.5, count) <= 0.5
+    merges, plain = agglomerate(distances, 0.5, crowd=crowd), agglomerate(distances, 0.5)
+    assert merges == plain[: len(merges)], "the same joins, and fewer of them"
+    for made, merge in enumerate(merges):
+        assert merge.distance <= crowd.limit(0.5, count - made)
+    if len(merges) < len(plain):
+        assert plain[len(merges)].distance > crowd.limit(0.5, count - len(merges))
