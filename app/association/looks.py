@@ -112,11 +112,11 @@ class Looks:
         )
 
     def _compare(self, slots: IntArray, others: IntArray, looks: FloatArray, forbidden: BoolArray) -> FloatArray:
-        config, count = self._config, len(others)
+        config = self._config
         barred = forbidden | (slots[:, None] == others)
         means = np.clip(1 - self._mean[slots] @ looks.T, 0, 2)
-        queries = self._pooled[slots].reshape(-1, self._sizes[0])
-        pooled = (1 - queries @ looks.T).reshape(len(slots), VIEWS, count).min(axis=1)
+        # Mean looks choose and stand in where nothing better is known: one product for everybody remembered.
+        pooled = means.copy()
         pooled[barred] = FAR
         near = _smallest(pooled, PRESELECTED)
         theirs = self._pooled[others[near]].reshape(len(slots), -1, self._sizes[0])
