@@ -20,7 +20,7 @@ from app.embedding import load_embedder
 from app.errors import InputError
 from app.files import prepare_folder, write_text
 from app.following import store_follow
-from app.gallery import Gallery, LiveIndex, queries
+from app.gallery import Gallery, queries
 from app.gallery.reasons import cell_rows, in_words
 from app.gallery.store import gallery_file
 from app.saving import save_shown
@@ -160,7 +160,7 @@ def find(request: Request, config: Config) -> Found:
             exact=request.exact,
             calibration=embedder.calibration,
             origin=query.origin,
-            index=LiveIndex.open(gallery, _device(config.gallery)),
+            device=_device(config.gallery),
         )
         seconds = time.perf_counter() - start
         number = _follow(request, gallery, query, embedder, config)

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 
 from app.errors import InputError
 from app.gallery import CameraRow, Gallery, IdentityRow, LiveIndex, Sighting
@@ -95,6 +96,7 @@ def search(
     origin: Mapping[str, object] | None = None,
     who: str | None = None,
     index: LiveIndex | None = None,
+    device: torch.device | None = None,
 ) -> list[Match]:
     """Finds a person in a gallery and enters the search in its audit log.
 
@@ -113,6 +115,7 @@ def search(
         origin: Where the query comes from (camera, frame and box, or files, or identity), for the audit log.
         who: User name for the audit log; None for the account that the program runs under.
         index: The gallery's index, for one who searches often and keeps it in step; None to open it for this search.
+        device: Where an index opened for this search matches cells; None for the processor.
 
     Returns:
         Matches, nearest first, one for each tracklet.
@@ -125,7 +128,7 @@ def search(
     """
     _check_request(gallery, query, top, start, end)
     names = None if cameras is None else [find_camera(gallery, name).name for name in cameras]
-    index = index or LiveIndex.open(gallery)
+    index = index or LiveIndex.open(gallery, device)
     if index is not None and index.model != gallery.model:
         raise ValueError(f"index: expected vectors of {gallery.model}, given {index.model}")
     if calibration is not None and calibration.matching != method:

@@ -1,4 +1,4 @@
-"""`evaluate association`: its scores against plain definitions, its tracklets, and the command on made-up scenes."""
+"""`evaluate association`: its tracklets, and the command on made-up scenes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import json
 import shutil
 from collections.abc import Callable
 from functools import partial
-from itertools import combinations
 from pathlib import Path
 
 import cv2
@@ -17,14 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app import association_crops, association_evaluation
-from app.association_crops import presences
 from app.association_scene import read_scene
 from app.association_tracklets import TrueTracks, owners
 from app.config import Config
-from app.errors import InputError
-from app.linking_scores import each_alone, linking_scores
 from app.sources import Frame
-from reid_model.datasets import ReidImages
 from reid_model.features import Features
 from trackers import TrackerConfig, Tracklet
 from trackers.evaluation import Rows
@@ -106,42 +101,6 @@ def results(path: Path) -> dict[str, dict[str, float]]:
     document = json.loads(path.read_text())
     assert document["command"] == "evaluate association"
     return {result["name"]: result for result in document["results"]}
-
-
-# ---- scores ----
-
-
-def plain_links(people: list[int], cameras: list[int], identities: list[int]) -> tuple[float, float, float]:
-    pairs = [(i, j) for i, j in combinations(range(len(people)), 2) if cameras[i] != cameras[j]]
-    linked = {pair for pair in pairs if identities[pair[0]] == identities[pair[1]]}
-    true = {pair for pair in pairs if people[pair[0]] == people[pair[1]] >= 0}
-    right = len(linked & true)
-    found = right / len(linked) if linked else 0.0, right / len(true) if true else 0.0
-    return 100 * found[0], 100 * found[1], 200 * found[0] * found[1] / sum(found) if right else 0.0
-
-
-def plain_b3(people: list[int], identities: list[int]) -> float:
-    classes = [{j for j, other in enumerate(people) if other == one >= 0} | {i} for i, one in enumerate(people)]
-    groups = [{j for j, other in enumerate(identities) if other == one} for one in identities]
-    precision = np.mean([len(c & g) / len(g) for c, g in zip(classes, groups, strict=True)])
-    recall = np.mean([len(c & g) / len(c) for c, g in zip(classes, groups, strict=True)])
-    return float(200 * precision * recall / (precision + recall))
-
-
-@given(st.lists(st.tuples(st.integers(-2, 4), st.integers(0, 2), st.integers(1, 5)), min_size=1, max_size=14))
-def test_scores_are_as_defined(rows: list[tuple[int, int, int]]) -> None:
-    people, cameras, identities = (list(column) for column in zip(*rows, strict=True))
-    found = linking_scores(*(np.array(column) for column in (people, cameras, identities)))
-    expected = plain_links(people, cameras, identities)
-    assert (found["precision"], found["recall"], found["F1"]) == pytest.approx(expected)
-    assert found["B3"] == pytest.approx(plain_b3(people, identities))
-    assert found["unknown"] == pytest.approx(100 * np.mean([identities.count(one) == 1 for one in identities]))
-
-
-def test_who_is_nobody_is_nobody_else() -> None:
-    assert len(set(each_alone(np.array([3, -1, -1, 3, -7])).tolist())) == 4
-    linked = linking_scores(np.array([-1, -1]), np.array([0, 1]), np.array([1, 1]))
-    assert (linked["precision"], linked["B3"]) == (0, pytest.approx(200 / 3))
 
 
 # ---- tracklets of scenes ----
@@ -338,39 +297,6 @@ def test_filmed_people_the_bundled_detector_and_the_shipped_network(crowdtrace: 
 
 
 # ---- crops ----
-
-
-def market_images(names: list[str]) -> ReidImages:
-    return ReidImages.of([(name, b"", int(name.split("_")[0]), int(name.split("_c")[1][0])) for name in names])
-
-
-def test_crops_of_a_person_in_a_recording_are_a_tracklet_until_they_are_gone() -> None:
-    names = [
-        "0002_c1s1_000451_03.jpg",
-        "0002_c1s1_000426_00.jpg",  # one second before
-        "0002_c1s1_000702_01.jpg",  # more than ten seconds later
-        "0002_c1s2_000100_01.jpg",  # another recording
-        "0002_c3s1_000451_01.jpg",
-        "0007_c3s1_000451_02.jpg",
-        "0000_c3s1_000460_01.jpg",  # two distractors, a moment apart
-        "0000_c3s1_000461_01.jpg",
-        "-1_c3s1_000461_02.jpg",
-    ]
-    made = presences(market_images(names), "market1501:here", 10)
-    crops = [[made.images.names[row] for row in rows] for rows in made.rows]
-    assert sorted(crops) == sorted([[names[1], names[0]], *([name] for name in names[2:8])])
-    by_name = {part[0]: place for place, part in enumerate(crops)}
-    assert [int(made.people[by_name[name]]) for name in names[1:8]] == [2, 2, 2, 2, 7, -1, -1]
-    later = made.frames[by_name[names[3]]][0] - made.frames[by_name[names[2]]][-1]
-    assert later > 25 * 600, "recordings lie further apart than anybody is remembered"
-    assert made.frames[by_name[names[4]]][0] == made.frames[by_name[names[1]]][1], "cameras run side by side"
-
-
-def test_names_that_do_not_say_when_are_refused() -> None:
-    with pytest.raises(InputError, match="does not say when"):
-        presences(ReidImages.of([("0001_c1_1.jpg", b"", 1, 1)]), "folder:here", 10)
-    with pytest.raises(InputError, match="nobody in it is seen by two cameras"):
-        presences(market_images(["0002_c1s1_000451_03.jpg", "0003_c2s1_000451_03.jpg"]), "market1501:here", 10)
 
 
 def write_market(root: Path) -> Path:

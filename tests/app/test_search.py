@@ -9,7 +9,7 @@ from app.association import CameraTracklet, associate
 from app.config import AssociationConfig
 from app.contact_sheet import TILE, contact_sheet, format_time, write_contact_sheet
 from app.errors import InputError
-from app.gallery import CameraRow, Gallery
+from app.gallery import CameraRow, Gallery, LiveIndex
 from app.gallery.reasons import Reason, explain, in_words
 from app.search import box_query, identity_query, search, to_rows
 from reid_model.features import Features
@@ -131,6 +131,12 @@ def test_every_search_is_in_the_audit_log(gallery, crowd):
     assert first.details["origin"] == origin
     assert first.details["found"] == [[match.camera, match.track] for match in matches]
     assert second.details["found"] == []
+
+
+def test_what_cannot_be_searched_is_refused_before_the_index_is_opened(gallery, crowd, monkeypatch):
+    monkeypatch.setattr(LiveIndex, "open", lambda *_: pytest.fail("a large index takes long to open"))
+    with pytest.raises(InputError, match="is after to"):
+        search(gallery, crowd.view(0), start=START + 2, end=START + 1)
 
 
 def test_no_result_without_an_audit_entry(gallery, crowd):
