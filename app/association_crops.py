@@ -22,7 +22,8 @@ from app.association.clustering import agglomerate
 from app.association.constraints import simultaneous
 from app.association_evaluation import Associator, Result, cameras_of, identities_of, linker
 from app.association_tracklets import Labels, Progress, made_tracklet
-from app.config import AssociationConfig, Config
+from app.config import Config
+from app.config_association import AssociationConfig
 from app.embedding import load_embedder
 from app.errors import InputError
 from app.linking_scores import NOBODY, cross_pairs, each_alone, linking_scores, pair_scores

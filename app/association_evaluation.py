@@ -11,7 +11,8 @@ import numpy as np
 from app.association import CameraTracklet, Identity, associate, replay
 from app.association_scene import Scene, read_scene
 from app.association_tracklets import Labels, Linkable, Progress, track_scene_camera
-from app.config import AssociationConfig, Config
+from app.config import Config
+from app.config_association import AssociationConfig
 from app.detector import Detector
 from app.embedding import load_embedder
 from app.linking_scores import linking_scores

@@ -14,7 +14,8 @@ import numpy.typing as npt
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from app.config import AssociationConfig, CameraConfig, Config, Polygon
+from app.config import CameraConfig, Config, Polygon
+from app.config_association import AssociationConfig
 from app.errors import InputError
 from app.regions import Regions
 from app.sources import Source, open_source

@@ -47,7 +47,8 @@ from app.association_crops import (
 from app.association_evaluation import Associator, Result, across_cameras
 from app.association_scene import Scene, read_scene
 from app.association_tracklets import Labels, Progress, TrueTracks
-from app.config import AssociationConfig, Config
+from app.config import Config
+from app.config_association import AssociationConfig
 from app.embedding import load_embedder
 from app.errors import InputError
 from app.files import check_target

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.association import CameraTracklet, OnlineAssociator
-from app.config import AssociationConfig
+from app.config_association import AssociationConfig
 from reid_model.features import Features, FloatArray
 from trackers.tracklet import Tracklet
 

@@ -27,7 +27,8 @@ from app.association.clustering import agglomerate
 from app.association.constraints import simultaneous
 from app.association.distance import tracklet_distances
 from app.association.types import CameraTracklet
-from app.config import AssociationConfig, CameraConfig
+from app.config import CameraConfig
+from app.config_association import AssociationConfig
 from app.sources import open_source
 from reid_model.embedder import Embedder, cut
 from reid_model.features import Features, FloatArray

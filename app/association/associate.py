@@ -12,7 +12,7 @@ from app.association.distance import tracklet_distances
 from app.association.overlap import declared_elsewhere
 from app.association.types import CameraTracklet, Identity, Link
 from app.association.views import seen_apart
-from app.config import AssociationConfig
+from app.config_association import AssociationConfig
 from reid_model.features import FloatArray
 
 

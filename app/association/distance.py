@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from app.association.cameras import CameraLooks, without
 from app.association.types import CameraTracklet
-from app.config import AssociationConfig
+from app.config_association import AssociationConfig
 from reid_model.features import Features, FloatArray
 from reid_model.matching import pair_distances
 

@@ -17,7 +17,7 @@ from app.association.overlap import Overlaps, at_once_for, declared_apart
 from app.association.transit import Transits
 from app.association.types import CameraTracklet
 from app.association.views import MOMENT, SURE
-from app.config import AssociationConfig
+from app.config_association import AssociationConfig
 from reid_model.features import FloatArray
 from trackers.tracklet import Tracklet
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from app.association.cameras import CameraLooks, Shifts, shifted
 from app.association.cells import Cells
 from app.association.distance import LEAST_WEIGHT, IntArray, believed, chosen_pairs, doubt, mean_of_closest
-from app.config import AssociationConfig
+from app.config_association import AssociationConfig
 from reid_model.features import Features, FloatArray
 
 VIEWS = 6

@@ -16,7 +16,7 @@ from app.association.joint import choose, sums
 from app.association.memory import Known, order
 from app.association.revising import Change, revised
 from app.association.types import CameraTracklet, Identity, Link
-from app.config import AssociationConfig
+from app.config_association import AssociationConfig
 from reid_model.features import FloatArray
 
 IntArray = npt.NDArray[np.intp]

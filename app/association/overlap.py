@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from app.association.types import CameraTracklet
 from app.association.views import COMMON
-from app.config import AssociationConfig
+from app.config_association import AssociationConfig
 
 BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.intp]

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.association.types import CameraTracklet
-from app.config import AssociationConfig
+from app.config_association import AssociationConfig
 from reid_model.features import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]

@@ -12,7 +12,7 @@ import yaml
 from pydantic import ConfigDict, Field
 
 from app import __version__
-from app.config import Section
+from app.config_base import Section
 from app.errors import InputError
 from app.files import write_text
 from app.settings import load_as

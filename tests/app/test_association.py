@@ -11,7 +11,7 @@ from app.association import CameraTracklet, associate
 from app.association.clustering import Crowd, agglomerate
 from app.association.constraints import simultaneous
 from app.association.distance import tracklet_distances
-from app.config import AssociationConfig
+from app.config_association import AssociationConfig
 from reid_model.features import Features
 from reid_model.matching import reference
 from trackers.tracklet import Tracklet

@@ -15,7 +15,7 @@ from app.association.constraints import simultaneous
 from app.association.corrections import ContradictionError, Correction, Corrections
 from app.association.events import Appeared, Left, Merged, Moved, Split, Visit
 from app.association.online import MEMBERS
-from app.config import AssociationConfig
+from app.config_association import AssociationConfig
 from tests.app.test_association import People, keys, seen
 
 CONFIG = AssociationConfig(threshold=0.3)  # of the looks invented there

@@ -14,7 +14,8 @@ from app.association.ground import ENOUGH, Ground, homographies
 from app.association.joint import choose
 from app.association.looks import Looks
 from app.association.transit import STRONGEST, Transits
-from app.config import AssociationConfig, CameraConfig
+from app.config import CameraConfig
+from app.config_association import AssociationConfig
 from tests.app.test_association import People, seen
 
 CONFIG = AssociationConfig(threshold=0.3)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from app.association import CameraTracklet, associate
-from app.config import AssociationConfig
+from app.config_association import AssociationConfig
 from app.contact_sheet import TILE, contact_sheet, format_time, write_contact_sheet
 from app.errors import InputError
 from app.gallery import CameraRow, Gallery, LiveIndex

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.association import CameraTracklet, associate
 from app.association.views import at_once, seen_apart
-from app.config import AssociationConfig
+from app.config_association import AssociationConfig
 from trackers.tracklet import Tracklet
 
 CONFIG = AssociationConfig(threshold=0.5, apart_penalty=0.2)

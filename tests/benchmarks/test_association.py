@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from app import association_crops
 from app.association_crops import Shown, by_mean_feature
 from app.association_evaluation import identities_of
-from app.config import AssociationConfig
+from app.config_association import AssociationConfig
 from benchmarks import association
 from benchmarks.association import as_identities, best_on, by_scikit_learn, means_of
 from tests.app.test_association import People, seen

@@ -1,0 +1,27 @@
+"""The settings of live cameras."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from app.config_base import Section
+
+
+class LiveConfig(Section):
+    """Cameras that are watched while they film."""
+
+    stale_seconds: float = Field(
+        default=0.5, description="Age of a frame in seconds from which it is dropped instead of analysed.", gt=0, le=10
+    )
+    stalled_seconds: float = Field(
+        default=3.0, description="Seconds without a frame after which a camera is connected anew.", gt=0, le=120
+    )
+    retry_seconds: float = Field(
+        default=0.5, description="Seconds before the first new attempt to connect; doubled at each.", gt=0, le=60
+    )
+    most_retry_seconds: float = Field(
+        default=3.0, description="Most seconds between two attempts to connect.", gt=0, le=600
+    )
+    decoder_megabytes: int = Field(
+        default=1024, description="Most memory of a camera's decoding process, in megabytes.", ge=256, le=65536
+    )
