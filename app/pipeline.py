@@ -12,8 +12,9 @@ import supervision as sv
 
 from app.detector import Detector
 from app.regions import Regions
-from app.sources import Frame
+from app.sources import Frame, Image
 from reid_model.embedder import Embedder, cut
+from reid_model.features import Features
 from trackers import CameraMotion, Tracker, TrackerConfig, Tracklet
 
 Item = TypeVar("Item")
@@ -76,25 +77,49 @@ class Pipeline:
     def __init__(self, embedder: Embedder | None, tracker: TrackerConfig, watch: Stopwatch | None = None) -> None:
         self.embedder = embedder
         self.tracker = Tracker(tracker)
+        self._crops: list[Image] = []
         self._camera_motion = CameraMotion() if tracker.camera_motion else None
         self.watch = watch or Stopwatch()
 
     def process(self, frame: Frame, detections: sv.Detections) -> sv.Detections:
         """The people of a frame who belong to confirmed tracks, with `tracker_id`."""
+        crops = self.observe(frame, detections)
+        if not crops or self.embedder is None:
+            return self.update(None)
+        with self.watch("embed"):
+            features = self.embedder.embed(crops)
+        return self.update(features)
+
+    def observe(self, frame: Frame, detections: sv.Detections) -> list[Image]:
+        """Takes a frame and its people; gives the crops whose features `update` needs to finish it.
+
+        Returns:
+            BGR crops `(h, w, 3)`, uint8; none where the camera is tracked by boxes alone.
+        """
         moved = None
         if self._camera_motion is not None:
             with self.watch("motion"):
                 moved = self._camera_motion(frame.image, detections.xyxy)
         with self.watch("track"):
             wanted = self.tracker.observe(detections, frame.time, frame.index, moved)
-        if self.embedder is None or not len(wanted):
-            with self.watch("track"):
-                return self.tracker.update()
-        with self.watch("embed"):
-            # Copies, because the tracker keeps the crops of its exemplars long after the frame is gone.
-            crops = [cut(frame.image, box).copy() for box in detections.xyxy[wanted]]
-            features = self.embedder.embed(crops)
+        # Copies, because the tracker keeps the crops of its exemplars long after the frame is gone.
+        wants = self.embedder is not None and len(wanted)
+        self._crops = [cut(frame.image, box).copy() for box in detections.xyxy[wanted]] if wants else []
+        return self._crops
+
+    def update(self, features: Features | None) -> sv.Detections:
+        """Finishes the frame that was observed.
+
+        Args:
+            features: Of the crops that `observe` gave, in their order; None to go by the boxes alone.
+
+        Returns:
+            The people who belong to confirmed tracks, with `tracker_id`.
+        """
+        crops, self._crops = self._crops, []
         with self.watch("track"):
+            if features is None or not len(features):
+                return self.tracker.update()
             return self.tracker.update(features, crops)
 
     def finished(self) -> list[Tracklet]:
