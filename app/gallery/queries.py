@@ -114,8 +114,10 @@ def check_new(connection: Connection, camera: str, tracks: Sequence[int]) -> Non
         raise ValueError(f"tracklets: camera {camera} has a track {min(twice)} already")
 
 
-def tracklets(connection: Connection, camera: str | None, track: int | None) -> Iterator[TrackletRow]:
-    """Tracklets of one camera or of all, by camera and track number.
+def tracklets(
+    connection: Connection, camera: str | None = None, track: int | None = None, since: float | None = None
+) -> Iterator[TrackletRow]:
+    """Tracklets of one camera or of all, of one number or of all, seen since a time or ever, by camera and number.
 
     Raises:
         ValueError: If stored bytes are not what they should be.
@@ -130,6 +132,8 @@ def tracklets(connection: Connection, camera: str | None, track: int | None) -> 
         query = query.where(Camera.name == camera)
     if track is not None:
         query = query.where(table.track == track)
+    if since is not None:
+        query = query.where(table.last_time >= since)
     for name, number, frames, times, boxes, scores, identity in connection.execute(query):
         yield TrackletRow(
             camera=name,
@@ -188,6 +192,16 @@ def sightings(connection: Connection, chosen: Filter) -> tuple[list[Sighting], F
         ValueError: If stored bytes are not what they should be.
     """
     return _with_features(connection, [chosen.apply(_rows_and_vectors()).order_by(SightingRecord.id)])
+
+
+def sightings_of_recent(connection: Connection, since: float, now: float) -> tuple[list[Sighting], Features | None]:
+    """The sightings, and their features, of the tracklets seen since a time.
+
+    Raises:
+        ValueError: If stored bytes are not what they should be.
+    """
+    query = Filter(now).apply(_rows_and_vectors()).where(TrackletRecord.last_time >= since)
+    return _with_features(connection, [query.order_by(SightingRecord.id)])
 
 
 def look_up(connection: Connection, ids: Sequence[int], now: float) -> tuple[list[Sighting], Features | None]:

@@ -50,18 +50,31 @@ def tracklet_values(camera_id: int, tracklet: Tracklet, stored: float, expires: 
     }
 
 
-def sighting_values(tracklets: Sequence[Tracklet], expires: float, *, crops: bool) -> SightingRows:
-    """The rows of all sightings of these tracklets, in order: one for each exemplar that `choose_views` chooses."""
+def sighting_values(
+    tracklets: Sequence[Tracklet],
+    expires: float,
+    *,
+    crops: bool,
+    views: Sequence[npt.NDArray[np.intp]] | None = None,
+) -> SightingRows:
+    """The rows of sightings of these tracklets, in order.
+
+    Args:
+        tracklets: n of them.
+        expires: When the sightings expire, seconds since the epoch.
+        crops: Whether their pictures are kept.
+        views: Which exemplars of each become sightings, n arrays; None for those that `choose_views` chooses.
+    """
     all_rows = SightingRows([], [], [], [])
     for owner, tracklet in enumerate(tracklets):
         features = tracklet.exemplars
         if features is None or not len(features):
             continue
-        views = choose_views(features)
-        features = features[views]
-        frames, times = tracklet.exemplar_frames[views].tolist(), tracklet.exemplar_times[views].tolist()
-        boxes = np.asarray(tracklet.exemplar_boxes, np.float64)[views].tolist()
-        images = [tracklet.exemplar_crops[view] for view in views.tolist()]
+        chosen = choose_views(features) if views is None else views[owner]
+        features = features[chosen]
+        frames, times = tracklet.exemplar_frames[chosen].tolist(), tracklet.exemplar_times[chosen].tolist()
+        boxes = np.asarray(tracklet.exemplar_boxes, np.float64)[chosen].tolist()
+        images = [tracklet.exemplar_crops[view] for view in chosen.tolist()]
         masses = features.mass.tolist()
         pooled, local, saliency = map(_halves, (features.global_, features.local, features.saliency))
         for i, (left, top, right, bottom) in enumerate(boxes):

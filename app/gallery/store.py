@@ -46,6 +46,7 @@ class Gallery:
     Attributes:
         path: The file.
         model: Name of the model that the vectors come from.
+        config: Whether pictures are kept, and for how long sightings are.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Gallery:
         self._engine = engine
         self._writer = engine.execution_options(writes=True)
         self._read_only = read_only
-        self._config = config
+        self.config = config
         self._clock = clock
 
     @classmethod
@@ -230,9 +231,9 @@ class Gallery:
                 the gallery's.
         """
         stored = self.now()
-        expires = stored + self._config.retention_days * SECONDS_A_DAY
+        expires = stored + self.config.retention_days * SECONDS_A_DAY
         # Pictures are encoded before the lock is taken: others may write meanwhile.
-        sightings = sighting_values(tracklets, expires, crops=self._config.crops)
+        sightings = sighting_values(tracklets, expires, crops=self.config.crops)
         with self.writing() as connection:
             key = writing.camera_key(connection, camera, tracklets)
             values = [tracklet_values(key, item, stored, expires) for item in tracklets]

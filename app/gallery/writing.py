@@ -65,9 +65,13 @@ def camera_key(connection: Connection, camera: str, tracklets: Sequence[Tracklet
 
 def insert_tracklets(connection: Connection, tracklets: list[Row], sightings: SightingRows) -> list[int]:
     """Adds tracklets and their sightings, and gives the sightings' numbers, which go on from the last."""
-    keys = _insert(connection, TrackletRecord, tracklets)
+    return insert_sightings(connection, sightings, insert_rows(connection, TrackletRecord, tracklets))
+
+
+def insert_sightings(connection: Connection, sightings: SightingRows, keys: Sequence[int]) -> list[int]:
+    """Adds sightings of tracklets with these keys, and gives their numbers, which go on from the last."""
     rows = [{**row, "tracklet_id": keys[owner]} for row, owner in zip(sightings.rows, sightings.owners, strict=True)]
-    numbers = _insert(connection, SightingRecord, rows)
+    numbers = insert_rows(connection, SightingRecord, rows)
     if not numbers:
         return []
     vectors = zip(numbers, sightings.vectors, strict=True)
@@ -133,7 +137,7 @@ def grow_revision(connection: Connection) -> None:
     connection.execute(update(Meta).where(Meta.key == "revision").values(value=grown))
 
 
-def _insert(connection: Connection, table: type[TrackletRecord | SightingRecord], rows: list[Row]) -> list[int]:
+def insert_rows(connection: Connection, table: type[TrackletRecord | SightingRecord], rows: list[Row]) -> list[int]:
     """Inserts rows and gives their numbers, in order."""
     if not rows:
         return []

@@ -1,0 +1,227 @@
+"""The gallery of live cameras: tracklets are written while they grow, and identities as they are decided."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+
+from app.association.types import CameraTracklet
+from app.gallery import queries, writing
+from app.gallery.corrections import note_last_number
+from app.gallery.following import Reappearance, raise_events
+from app.gallery.records import sighting_values, tracklet_values
+from app.gallery.rows import Sighting, TrackletRow
+from app.gallery.schema import Camera, IdentityRecord, SightingRecord, TrackletRecord
+from app.gallery.store import SECONDS_A_DAY, Gallery
+from reid_model.features import Features
+from trackers.gates import iou
+from trackers.tracklet import Tracklet
+
+Key = tuple[str, int]
+"""Camera name and track number."""
+
+
+SAME_BOX = 0.5
+"""Overlap, [0, 1], of a sighting's box with a tracklet's in its frame from which it is its own: tracklets' boxes are
+steadied."""
+
+
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """A tracklet as it is now, and which of its views are sightings that are not stored yet.
+
+    Attributes:
+        tracklet: Its record so far.
+        views: Rows of its exemplars, `(k,)`; none where nothing new is worth storing.
+    """
+
+    tracklet: Tracklet
+    views: npt.NDArray[np.intp]
+
+
+def put_tracklets(gallery: Gallery, camera: str, grown: Sequence[Grown]) -> list[Reappearance]:
+    """Adds tracklets of a camera or brings them up to date, and adds sightings, in one transaction.
+
+    Sightings of a tracklet that lie outside its span now go to the one of `grown` in whose span they lie: a track that
+    went over to somebody else is taken apart when it ends.
+
+    Args:
+        gallery: Open for writing.
+        camera: Name of a camera that was added.
+        grown: Tracklets of different numbers.
+
+    Returns:
+        The events of follows whose person is among the new sightings.
+
+    Raises:
+        InputError: If the gallery cannot be written.
+        ValueError: If the camera was not added, or the exemplars' dimensions are not the gallery's.
+    """
+    stored = gallery.now()
+    expires = stored + gallery.config.retention_days * SECONDS_A_DAY
+    # Pictures are encoded before the lock is taken: others may write meanwhile.
+    sightings = sighting_values(
+        [item.tracklet for item in grown], expires, crops=gallery.config.crops, views=[item.views for item in grown]
+    )
+    with gallery.writing() as connection:
+        known = _keys(connection, [(camera, int(item.tracklet.track_id)) for item in grown])
+        fresh = [item.tracklet for item in grown if (camera, int(item.tracklet.track_id)) not in known]
+        old = [item.tracklet for item in grown if (camera, int(item.tracklet.track_id)) in known]
+        owner = writing.camera_key(connection, camera, fresh)
+        _bring_up_to_date(connection, old, [known[camera, int(item.track_id)] for item in old], stored, expires)
+        added = [tracklet_values(owner, item, stored, expires) for item in fresh]
+        numbers = writing.insert_rows(connection, TrackletRecord, added)
+        known.update({(camera, int(item.track_id)): key for item, key in zip(fresh, numbers, strict=True)})
+        keys = [known[camera, int(item.tracklet.track_id)] for item in grown]
+        _hand_over(connection, keys, grown)
+        numbers = writing.insert_sightings(connection, sightings, keys)
+        return raise_events(connection, camera, numbers[0] - 1, stored) if numbers else []
+
+
+def _bring_up_to_date(
+    connection: Connection, tracklets: Sequence[Tracklet], keys: Sequence[int], stored: float, expires: float
+) -> None:
+    """Writes stored tracklets, by their keys, as they are now."""
+    if not tracklets:
+        return
+    rows = [tracklet_values(0, item, stored, expires) for item in tracklets]
+    names = [name for name in rows[0] if name not in ("camera_id", "track")]
+    change = update(TrackletRecord.__table__).where(TrackletRecord.id == bindparam("key"))  # type: ignore[arg-type]
+    values = [{**{f"to_{name}": row[name] for name in names}, "key": key} for row, key in zip(rows, keys, strict=True)]
+    connection.execute(change.values({name: bindparam(f"to_{name}") for name in names}), values)
+
+
+def _hand_over(connection: Connection, keys: Sequence[int], grown: Sequence[Grown]) -> None:
+    """Gives sightings outside their tracklet's span to the tracklet that has their box."""
+    table = SightingRecord
+    for some in queries.parts(keys):
+        query = (
+            select(table.id, table.frame, table.left, table.top, table.right, table.bottom)
+            .join_from(table, TrackletRecord)
+            .where(table.tracklet_id.in_(some))
+            .where((table.frame < TrackletRecord.first_frame) | (table.frame > TrackletRecord.last_frame))
+        )
+        for number, frame, *box in connection.execute(query).all():
+            shares = [_share(item.tracklet, frame, np.array(box)) for item in grown]
+            if max(shares) >= SAME_BOX:
+                heir = keys[int(np.argmax(shares))]
+                connection.execute(update(table).where(table.id == number).values(tracklet_id=heir))
+
+
+def _share(tracklet: Tracklet, frame: int, box: npt.NDArray[np.float64]) -> float:
+    """Overlap of a box with a tracklet's in a frame, [0, 1]: 0 where it has none there."""
+    place = int(np.searchsorted(tracklet.frames, frame))
+    if place >= len(tracklet) or tracklet.frames[place] != frame:
+        return 0.0
+    return float(iou(tracklet.boxes[place : place + 1].astype(np.float64), box[None])[0, 0])
+
+
+def assign(connection: Connection, numbers: Mapping[Key, int]) -> None:
+    """Gives stored tracklets their identities; identities that are empty then go, and those that are new come.
+
+    Args:
+        connection: With a transaction open.
+        numbers: The identity of each tracklet that changes; those not stored are left out.
+    """
+    keys = _keys(connection, list(numbers))
+    links = {key: numbers[name] for name, key in keys.items()}
+    if not links:
+        return
+    note_last_number(connection)
+    table, people = TrackletRecord, IdentityRecord
+    touched = set(links.values())
+    for some in queries.parts(list(links)):
+        before = connection.scalars(select(table.identity).distinct().where(table.id.in_(some)))
+        touched |= {number for number in before if number is not None}
+    there = set()
+    for some in queries.parts(sorted(touched)):
+        there |= set(connection.scalars(select(people.number).where(people.number.in_(some))))
+    new = sorted(set(links.values()) - there)
+    if new:
+        connection.execute(insert(people), [{"number": number, "status": "unknown"} for number in new])
+    change = update(table.__table__).where(table.id == bindparam("key"))  # type: ignore[arg-type]
+    connection.execute(
+        change.values(identity=bindparam("new")), [{"key": key, "new": number} for key, number in links.items()]
+    )
+    for some in queries.parts(sorted(touched)):
+        counted = connection.execute(
+            select(table.identity, func.count()).where(table.identity.in_(some)).group_by(table.identity)
+        )
+        counts = {int(row[0] or 0): row[1] for row in counted}
+        for status, of in (("linked", True), ("unknown", False)):
+            chosen = [number for number in counts if (counts[number] > 1) is of]
+            connection.execute(update(people).where(people.number.in_(chosen)).values(status=status))
+        connection.execute(delete(people).where(people.number.in_([each for each in some if each not in counts])))
+    writing.grow_revision(connection)
+
+
+def last_tracks(gallery: Gallery) -> dict[str, int]:
+    """The highest track number that each camera has, 0 for none."""
+    query = (
+        select(Camera.name, func.coalesce(func.max(TrackletRecord.track), 0))
+        .outerjoin_from(Camera, TrackletRecord)
+        .group_by(Camera.name)
+    )
+    with gallery.reading() as connection:
+        return {name: int(track) for name, track in connection.execute(query)}
+
+
+def recent(gallery: Gallery, since: float) -> list[tuple[CameraTracklet, int | None]]:
+    """The tracklets seen since a time, with their sightings as exemplars, and the identity of each, in order of time.
+
+    Args:
+        gallery: Which.
+        since: Seconds since the epoch.
+
+    Raises:
+        InputError: If what is stored is damaged.
+    """
+    with gallery.reading() as connection:
+        rows = list(queries.tracklets(connection, since=since))
+        sightings, features = queries.sightings_of_recent(connection, since, gallery.now())
+    views: dict[Key, list[int]] = {}
+    for place, sighting in enumerate(sightings):
+        views.setdefault((sighting.camera, sighting.track), []).append(place)
+    found = [
+        (CameraTracklet(row.camera, _tracklet(row, sightings, features, views.get((row.camera, row.track), []))), row)
+        for row in rows
+    ]
+    found.sort(key=lambda each: (each[0].tracklet.times[0], each[0].key))
+    return [(item, row.identity) for item, row in found]
+
+
+def _tracklet(
+    row: TrackletRow, sightings: Sequence[Sighting], features: Features | None, views: Sequence[int]
+) -> Tracklet:
+    """A stored tracklet with its sightings, given by their places, as exemplars."""
+    seen = [sightings[place] for place in views]
+    return Tracklet(
+        track_id=row.track,
+        frames=row.frames,
+        times=row.times,
+        boxes=row.boxes,
+        scores=row.scores,
+        exemplars=features[np.array(views)] if features is not None and len(views) else None,
+        exemplar_frames=np.array([each.frame for each in seen], np.int64),
+        exemplar_times=np.array([each.time for each in seen], np.float64),
+        exemplar_boxes=np.array([each.box for each in seen], np.float32).reshape(-1, 4),
+        exemplar_crops=(None,) * len(seen),
+    )
+
+
+def _keys(connection: Connection, wanted: Sequence[Key]) -> dict[Key, int]:
+    """The keys in the store of those tracklets that are there."""
+    tracks: dict[str, list[int]] = {}
+    for camera, track in wanted:
+        tracks.setdefault(camera, []).append(track)
+    found: dict[Key, int] = {}
+    for camera, numbers in tracks.items():
+        for some in queries.parts(numbers):
+            query = select(TrackletRecord.track, TrackletRecord.id).join_from(TrackletRecord, Camera)
+            query = query.where(Camera.name == camera, TrackletRecord.track.in_(some))
+            found.update({(camera, track): key for track, key in connection.execute(query)})
+    return found
