@@ -195,10 +195,14 @@ def raise_events(connection: Connection, camera: str, after: int, now: float) ->
     for follow in watching:
         apart, likely = follow.compare(features)
         best: dict[int, int] = {}
+        # A tracklet that grows is told of once.
+        raised = select(ReappearanceRecord.tracklet_id).where(ReappearanceRecord.follow_id == follow.id)
+        told = set(connection.scalars(raised.where(ReappearanceRecord.tracklet_id.in_(set(owners.values())))))
         for place in np.argsort(-likely, kind="stable").tolist():
             if likely[place] < follow.bar:
                 break
-            best.setdefault(owners[seen[place].id], place)
+            if owners[seen[place].id] not in told:
+                best.setdefault(owners[seen[place].id], place)
         rows = [
             {
                 "follow_id": follow.id,

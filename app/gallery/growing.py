@@ -120,17 +120,20 @@ def _share(tracklet: Tracklet, frame: int, box: npt.NDArray[np.float64]) -> floa
     return float(iou(tracklet.boxes[place : place + 1].astype(np.float64), box[None])[0, 0])
 
 
-def assign(connection: Connection, numbers: Mapping[Key, int]) -> None:
+def assign(connection: Connection, numbers: Mapping[Key, int]) -> set[Key]:
     """Gives stored tracklets their identities; identities that are empty then go, and those that are new come.
 
     Args:
         connection: With a transaction open.
         numbers: The identity of each tracklet that changes; those not stored are left out.
+
+    Returns:
+        The tracklets that are stored.
     """
     keys = _keys(connection, list(numbers))
     links = {key: numbers[name] for name, key in keys.items()}
     if not links:
-        return
+        return set()
     note_last_number(connection)
     table, people = TrackletRecord, IdentityRecord
     touched = set(links.values())
@@ -157,6 +160,7 @@ def assign(connection: Connection, numbers: Mapping[Key, int]) -> None:
             connection.execute(update(people).where(people.number.in_(chosen)).values(status=status))
         connection.execute(delete(people).where(people.number.in_([each for each in some if each not in counts])))
     writing.grow_revision(connection)
+    return set(keys)
 
 
 def last_tracks(gallery: Gallery) -> dict[str, int]:
