@@ -7,6 +7,7 @@ from app.association import CameraTracklet
 from app.gallery import Gallery
 from app.gallery.erasing import erase_identity, purge
 from app.gallery.following import Follow, delete_follows, follows, insert_follow, reappearances
+from app.gallery.growing import Grown, put_tracklets
 from reid_model.calibration import Calibration
 from reid_model.features import Features
 from reid_model.matching import distances
@@ -150,3 +151,12 @@ def test_erasing_a_person_ends_the_searches_for_them(gallery):
     assert [each.id for each in stored(gallery)] == [kept]
     with gallery.reading() as connection:
         assert reappearances(connection) == [event]
+
+
+def test_a_tracklet_that_grows_is_told_of_once(gallery):
+    person = features(3, 5)
+    store(gallery, follow(person[:1]))
+    whole = tracklet(7, exemplars=person[np.array([0, 0, 0])])
+    told = [put_tracklets(gallery, "west", [Grown(whole, np.array([view]))]) for view in range(3)]
+    assert [len(each) for each in told] == [1, 0, 0]
+    assert told[0][0].track == 7
