@@ -9,7 +9,7 @@ from __future__ import annotations
 from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-SCHEMA = 3
+SCHEMA = 4
 """Version of the tables below, and the name of the last migration: see `app.gallery.migrations`."""
 
 
@@ -206,3 +206,49 @@ class AuditRecord(Base):
     who: Mapped[str] = mapped_column(String)
     action: Mapped[str] = mapped_column(String(64))
     details: Mapped[dict[str, object]] = mapped_column(JSON)
+
+
+class UserRecord(Base):
+    """Somebody who may use the console; `password` is an argon2 hash.
+
+    `created`, `disabled` and `locked_until` are in seconds since the epoch, 0 for never locked.
+    """
+
+    __tablename__ = "users"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    role: Mapped[str] = mapped_column(String(16))
+    password: Mapped[str] = mapped_column(String)
+    must_change: Mapped[bool]
+    created: Mapped[float]
+    disabled: Mapped[float | None]
+    failures: Mapped[int]
+    locked_until: Mapped[float]
+
+
+class SessionRecord(Base):
+    """Somebody logged in, by the SHA-256 of what their browser holds. Times are in seconds since the epoch."""
+
+    __tablename__ = "sessions"
+
+    digest: Mapped[str] = mapped_column(String(64), primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    started: Mapped[float]
+    seen: Mapped[float]
+
+
+class TokenRecord(Base):
+    """A key for a program that uses the console, by its SHA-256. Times are in seconds since the epoch."""
+
+    __tablename__ = "tokens"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
+    name: Mapped[str] = mapped_column(String(64))
+    role: Mapped[str] = mapped_column(String(16))
+    digest: Mapped[str] = mapped_column(String(64), unique=True)
+    created: Mapped[float]
+    expires: Mapped[float]

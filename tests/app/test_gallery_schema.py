@@ -89,7 +89,7 @@ def test_migrations_lead_to_the_tables_that_new_galleries_have(path):
         assert (
             [name for (name,) in connection.execute(numbered)]
             == migrated
-            == ["corrections", "follows", "reappearances", "sightings"]
+            == ["corrections", "follows", "reappearances", "sightings", "tokens", "users"]
         )
 
 

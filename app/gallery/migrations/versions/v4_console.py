@@ -1,0 +1,48 @@
+"""Schema 4: who may use the console."""
+
+from __future__ import annotations
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "4"
+down_revision = "3"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Makes the tables of users, sessions and tokens."""
+    op.create_table(
+        "users",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("name", sa.String(64), nullable=False, unique=True),
+        sa.Column("role", sa.String(16), nullable=False),
+        sa.Column("password", sa.String, nullable=False),
+        sa.Column("must_change", sa.Boolean, nullable=False),
+        sa.Column("created", sa.Float(53), nullable=False),
+        sa.Column("disabled", sa.Float(53)),
+        sa.Column("failures", sa.Integer, nullable=False),
+        sa.Column("locked_until", sa.Float(53), nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_table(
+        "sessions",
+        sa.Column("digest", sa.String(64), primary_key=True),
+        sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id"), nullable=False),
+        sa.Column("started", sa.Float(53), nullable=False),
+        sa.Column("seen", sa.Float(53), nullable=False),
+    )
+    op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
+    op.create_table(
+        "tokens",
+        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("user_id", sa.Integer, sa.ForeignKey("users.id"), nullable=False),
+        sa.Column("name", sa.String(64), nullable=False),
+        sa.Column("role", sa.String(16), nullable=False),
+        sa.Column("digest", sa.String(64), nullable=False, unique=True),
+        sa.Column("created", sa.Float(53), nullable=False),
+        sa.Column("expires", sa.Float(53), nullable=False),
+        sqlite_autoincrement=True,
+    )
+    op.create_index("ix_tokens_user_id", "tokens", ["user_id"])
