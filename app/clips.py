@@ -30,8 +30,14 @@ INK = (20, 90, 230)
 
 
 @dataclass(frozen=True, slots=True)
-class _Recording:
-    """A recording, the time of each of its frames, and their stamps where a frame can be sought by them."""
+class Recording:
+    """A recording, the time of each of its frames, and their stamps where a frame can be sought by them.
+
+    Attributes:
+        source: Its frames.
+        times: Time of each, seconds since the epoch.
+        stamps: Presentation stamps, in the file's unit; None where frames cannot be sought.
+    """
 
     source: Source
     times: list[float]
@@ -50,18 +56,18 @@ def cut_clips(gallery: Gallery, matches: Sequence[Match], paths: Sequence[Path])
         Why there is none, for each match; empty where there is one.
     """
     cameras = {row.name: row for row in gallery.cameras()}
-    recordings: dict[str, _Recording | str] = {}
+    recordings: dict[str, Recording | str] = {}
     reasons = []
     for match, path in zip(matches, paths, strict=True):
         camera = cameras[match.camera]
         if camera.name not in recordings:
-            recordings[camera.name] = _open(camera)
+            recordings[camera.name] = open_recording(camera)
         recording = recordings[camera.name]
         reasons.append(recording if isinstance(recording, str) else _cut(gallery, recording, match, path))
     return reasons
 
 
-def _open(camera: CameraRow) -> _Recording | str:
+def open_recording(camera: CameraRow) -> Recording | str:
     """The recording of a camera, or why it is not at hand."""
     try:
         source = open_source(CameraConfig(name=camera.name, source=camera.source, start=camera.start))
@@ -70,10 +76,10 @@ def _open(camera: CameraRow) -> _Recording | str:
     if (source.width, source.height) != (camera.width, camera.height):
         return f"no clip: {camera.source} is not the recording that was annotated: its pictures have another size"
     known = frame_stamps(source.path) if isinstance(source, VideoFile) else None
-    return _Recording(source, source.frame_times(), None if known is None else known[0])
+    return Recording(source, source.frame_times(), None if known is None else known[0])
 
 
-def _cut(gallery: Gallery, recording: _Recording, match: Match, path: Path) -> str:
+def _cut(gallery: Gallery, recording: Recording, match: Match, path: Path) -> str:
     """Writes one clip; why not, where that fails."""
     tracklet = gallery.tracklet(match.camera, match.track)
     boxes = {} if tracklet is None else dict(zip(tracklet.frames.tolist(), tracklet.boxes.tolist(), strict=True))
@@ -84,14 +90,14 @@ def _cut(gallery: Gallery, recording: _Recording, match: Match, path: Path) -> s
     if first >= end:
         return f"no clip: the recording of {match.camera} has no frames at that time"
     with VideoWriter(path, source.width, source.height, source.rate) as writer:
-        for index, image in _frames(recording, first, end):
+        for index, image in frames_between(recording, first, end):
             if index in boxes:
                 image = _boxed(image, boxes[index])
             writer.write(image, times[index])
     return "" if path.exists() else f"no clip: the recording of {match.camera} does not decode there"
 
 
-def _frames(recording: _Recording, first: int, end: int) -> Iterator[tuple[int, Image]]:
+def frames_between(recording: Recording, first: int, end: int) -> Iterator[tuple[int, Image]]:
     """Frames `first` to before `end` of a recording, with their numbers; those that do not decode are left out."""
     source = recording.source
     if not isinstance(source, VideoFile):

@@ -214,21 +214,31 @@ def _check(request: Request) -> None:
 def _query(request: Request, gallery: Gallery, embedder: Embedder) -> _Query:
     if request.camera is not None:
         query, least = _from_box(request, request.camera, gallery, embedder)
-        _refuse_nobody(f"box in camera {request.camera}", query, 0, least)
+        refuse_nobody(f"box in camera {request.camera}", query.pictures[0], float(query.features.mass[0]), least)
         return query
     if request.identity is not None:
         return _from_identity(request.identity, gallery)
     query = _from_images(request.images, embedder)
     for place, path in enumerate(request.images):
-        _refuse_nobody(str(path), query, place, LEAST_MASS)
+        refuse_nobody(str(path), query.pictures[place], float(query.features.mass[place]), LEAST_MASS)
     return query
 
 
-def _refuse_nobody(where: str, query: _Query, place: int, least: float) -> None:
+def refuse_nobody(where: str, picture: Image, mass: float, least: float) -> None:
+    """Refuses a picture in which nobody is to be seen.
+
+    Args:
+        where: What it is, for the message.
+        picture: BGR, `(h, w, 3)`.
+        mass: Its saliency mass, [0, 1].
+        least: What somebody has at least.
+
+    Raises:
+        InputError: If it is of one colour, or has less.
+    """
     # The network has never seen an empty picture and may find anything in one.
-    if float(query.pictures[place].std(axis=(0, 1)).max()) < LEAST_CONTRAST:
+    if float(picture.std(axis=(0, 1)).max()) < LEAST_CONTRAST:
         raise InputError(f"{where}: is of one colour; give a box or picture that a person fills")
-    mass = float(query.features.mass[place])
     if mass < least:
         raise InputError(
             f"{where}: nobody is to be seen in it (saliency {mass:.2f}, a person has {least:g} or more); "

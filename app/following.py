@@ -26,6 +26,7 @@ def store_follow(
     config: GalleryConfig,
     origin: Mapping[str, object],
     cameras: Sequence[str] | None = None,
+    who: str | None = None,
 ) -> int:
     """Stores a search, so that it raises an event when the person is written to the gallery again.
 
@@ -37,6 +38,7 @@ def store_follow(
         config: The bar, and how long features are kept.
         origin: Where the query comes from, for the audit log.
         cameras: Names of the cameras to look at; None for all.
+        who: User name; None for the account that the program runs under.
 
     Returns:
         Its number.
@@ -52,7 +54,7 @@ def store_follow(
     follow = Follow(
         id=0,
         name=name,
-        who=account(),
+        who=who or account(),
         stored=now,
         expires=now + config.retention_days * SECONDS_A_DAY,
         origin=dict(origin),
@@ -69,7 +71,7 @@ def store_follow(
     return number
 
 
-def end_follows(gallery: Gallery, numbers: Sequence[int]) -> None:
+def end_follows(gallery: Gallery, numbers: Sequence[int], *, who: str | None = None) -> None:
     """Ends follows: their features and events are deleted.
 
     Raises:
@@ -83,7 +85,7 @@ def end_follows(gallery: Gallery, numbers: Sequence[int]) -> None:
             if number not in known:
                 raise InputError(f"follow {number}: not in {gallery.path}; `gallery follows` shows those there are")
         following.delete_follows(connection, numbers)
-        enter_audit(connection, gallery.now(), "unfollow", {"follows": list(numbers)}, None)
+        enter_audit(connection, gallery.now(), "unfollow", {"follows": list(numbers)}, who)
     gallery.clean_up()
 
 
