@@ -9,7 +9,17 @@ from typing import Annotated
 
 import typer
 
-from app import __version__, cli_association, cli_bench, cli_gallery, cli_identity, cli_reid, cli_search, cli_simulation
+from app import (
+    __version__,
+    cli_association,
+    cli_bench,
+    cli_console,
+    cli_gallery,
+    cli_identity,
+    cli_reid,
+    cli_search,
+    cli_simulation,
+)
 from app.cli_options import INTERRUPTED, JsonFile, Overrides
 from app.errors import InputError
 
@@ -27,7 +37,7 @@ app.add_typer(cli_gallery.gallery, name="gallery")
 app.add_typer(cli_identity.identity, name="identity")
 for command in (
     *(cli_reid.teach, cli_reid.train, cli_reid.explain, cli_reid.export),
-    *(cli_search.search, cli_simulation.simulate),
+    *(cli_search.search, cli_simulation.simulate, cli_console.serve),
 ):
     app.command()(command)
 evaluate.command("reid")(cli_reid.evaluate_reid)

@@ -1,0 +1,300 @@
+"""Searching from the pages: one index and one network for everybody, and what was found, kept for a while."""
+
+from __future__ import annotations
+
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from sqlalchemy import select
+
+from app.config import Config
+from app.console.wall import Image, ShownBox, Wall, encode
+from app.contact_sheet import format_time
+from app.devices import choose_device
+from app.errors import InputError
+from app.finding import LEAST_MASS, OVERLAP, UNTRACKED_MASS, refuse_nobody
+from app.gallery import Gallery, LiveIndex, queries
+from app.gallery.schema import Camera, TrackletRecord
+from app.search import Match, box_query, identity_sightings, search
+from reid_model.embedder import Embedder, cut
+from reid_model.explain import CellMatches, match_cells
+from reid_model.features import Features
+from trackers.gates import iou
+
+Key = tuple[str, int]
+"""Camera and track number."""
+
+KEPT_SEARCHES = 200
+"""Searches whose results are kept; the oldest goes first."""
+
+SAME_BOX = 0.5
+"""Overlap (intersection over union) from which a drawn box is that of somebody who was tracked."""
+
+PICTURE = 256
+"""Most pixels in height of a query's picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Wish:
+    """How to search.
+
+    Attributes:
+        top: Most matches.
+        start: Earliest time, seconds since the epoch, or None.
+        end: Latest time, or None.
+        cameras: Cameras to search; none for all.
+        exact: Whether every sighting is matched cell by cell.
+        reason: What it is for; empty where that was not said.
+    """
+
+    top: int = 20
+    start: float | None = None
+    end: float | None = None
+    cameras: tuple[str, ...] = ()
+    exact: bool = False
+    reason: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Search:
+    """A search that was made.
+
+    Attributes:
+        id: By which it can be asked for.
+        user: Number of the user who made it; nobody else sees it.
+        title: What was searched for.
+        wish: How.
+        origin: Where the query comes from, as in the audit log.
+        query: Its features.
+        pictures: Its pictures, JPEG.
+        keys: Tracklets that the query is known to show; none where it is not.
+        matches: Nearest first.
+        bar: Probability from which a match counts as the person.
+        seconds: What it took.
+        made: When, seconds since the epoch.
+    """
+
+    id: str
+    user: int
+    title: str
+    wish: Wish
+    origin: dict[str, object]
+    query: Features
+    pictures: list[bytes]
+    keys: tuple[Key, ...]
+    matches: list[Match]
+    bar: float
+    seconds: float
+    made: float
+
+
+@dataclass(frozen=True, eq=False)
+class _Query:
+    features: Features
+    pictures: list[bytes]
+    title: str
+    origin: dict[str, object]
+    keys: tuple[Key, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Reasoned:
+    """Why a match matched, cell by cell.
+
+    Attributes:
+        grid: Rows and columns of cells.
+        cells: Of this one pair.
+        query: Which query crop.
+    """
+
+    grid: tuple[int, int]
+    cells: CellMatches
+    query: int
+
+
+@dataclass(eq=False)
+class _Kept:
+    """Searches by id, the oldest first."""
+
+    searches: OrderedDict[str, Search] = field(default_factory=OrderedDict)
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+
+class Finder:
+    """Searches one gallery for many users; may be called from many threads."""
+
+    def __init__(self, gallery: Gallery, config: Config, wall: Wall, embedder: Embedder) -> None:
+        self.embedder = embedder
+        self._gallery, self._config, self._wall = gallery, config, wall
+        self._embedding, self._indexing = threading.Lock(), threading.Lock()
+        name = choose_device(config.gallery.device, "gallery.device")
+        self._device = None if name == "cpu" else torch.device(name)
+        self._index = LiveIndex.open(gallery, self._device)
+        self._kept = _Kept()
+
+    def by_box(self, user: tuple[int, str], wish: Wish, camera: str, frame: int, box: Sequence[float]) -> Search:
+        """Searches for whom a box in a frame shows.
+
+        Args:
+            user: Number and name of who searches.
+            wish: How to search.
+            camera: Name of the camera.
+            frame: 0-based frame number.
+            box: Left, top, width, height in source pixels.
+
+        Raises:
+            InputError: If the box, the frame or the wish cannot be used, or nobody is to be seen there.
+        """
+        began = time.perf_counter()
+        checked = box_query(self._gallery, camera, box, frame=frame)
+        picture = np.ascontiguousarray(cut(self._wall.frame(camera, frame), checked.box))
+        inside = self._wall.boxes(camera, frame)
+        share = _overlaps(checked.box, inside)
+        features = self._embed([picture])
+        least = LEAST_MASS if share.max(initial=0) > OVERLAP else UNTRACKED_MASS
+        refuse_nobody(f"box in camera {camera}", picture, float(features.mass[0]), least)
+        keys = ((camera, inside[int(share.argmax())].track),) if share.max(initial=0) >= SAME_BOX else ()
+        origin: dict[str, object] = {"camera": camera, "frame": frame, "box": [float(value) for value in box]}
+        title = f"Box in {camera}, frame {frame}, {format_time(checked.time)}"
+        return self._search(user, wish, _Query(features, [_picture(picture)], title, origin, keys), began)
+
+    def by_pictures(self, user: tuple[int, str], wish: Wish, pictures: Sequence[tuple[str, Image]]) -> Search:
+        """Searches for whom pictures, each with its name, show: one person.
+
+        Raises:
+            InputError: If nobody is to be seen in one of them, or the wish cannot be used.
+        """
+        began = time.perf_counter()
+        images = [image for _, image in pictures]
+        names = [name for name, _ in pictures]
+        features = self._embed(images)
+        for (name, image), mass in zip(pictures, features.mass.tolist(), strict=True):
+            refuse_nobody(name, image, mass, LEAST_MASS)
+        shown = [_picture(image) for image in images]
+        query = _Query(features, shown, f"Uploaded: {', '.join(names)}", {"images": names})
+        return self._search(user, wish, query, began)
+
+    def by_identity(self, user: tuple[int, str], wish: Wish, number: int) -> Search:
+        """Searches for a known identity.
+
+        Raises:
+            InputError: If there is none of that number or it has no sighting left, or the wish cannot be used.
+        """
+        began = time.perf_counter()
+        rows, features = identity_sightings(self._gallery, number)
+        shown = [jpeg or b"" for jpeg in self._gallery.crops([row.id for row in rows])]
+        keys = tuple(dict.fromkeys((row.camera, row.track) for row in rows))
+        query = _Query(features, shown, f"Identity {number}", {"identity": number}, keys)
+        return self._search(user, wish, query, began)
+
+    def get(self, user: int, number: str) -> Search | None:
+        """A search that a user has made, if it is still kept."""
+        with self._kept.lock:
+            found = self._kept.searches.get(number)
+        return found if found is not None and found.user == user else None
+
+    def forget(self) -> None:
+        """Forgets all searches: somebody in them was erased."""
+        with self._kept.lock:
+            self._kept.searches.clear()
+
+    def identities(self, keys: Sequence[Key]) -> dict[Key, int | None]:
+        """The identity that each tracklet has now; those that are gone are left out."""
+        tracks: dict[str, set[int]] = {}
+        for camera, track in keys:
+            tracks.setdefault(camera, set()).add(track)
+        found: dict[Key, int | None] = {}
+        with self._gallery.reading() as connection:
+            for camera, numbers in tracks.items():
+                for some in queries.parts(sorted(numbers)):
+                    query = (
+                        select(TrackletRecord.track, TrackletRecord.identity)
+                        .join_from(TrackletRecord, Camera)
+                        .where(Camera.name == camera, TrackletRecord.track.in_(some))
+                    )
+                    found.update({(camera, track): identity for track, identity in connection.execute(query)})
+        return found
+
+    def reason(self, search: Search, match: Match) -> Reasoned:
+        """Why a match matched: all cells of the query crop that was nearest, and what each found.
+
+        Raises:
+            InputError: If the sighting is gone.
+        """
+        rows, features = self._gallery.sightings(
+            [match.camera], match.time - 1e-3, match.time + 1e-3, track=match.track
+        )
+        places = [place for place, row in enumerate(rows) if row.frame == match.frame]
+        if features is None or not places:
+            raise InputError(f"match {match.rank}: its sighting is not in the gallery any more; search again")
+        cells = match_cells(search.query[[match.query]], features[[places[0]]])
+        return Reasoned(self.embedder.grid, cells, match.query)
+
+    def _embed(self, images: Sequence[Image]) -> Features:
+        with self._embedding:
+            return self.embedder.embed(images)
+
+    def _ready(self) -> LiveIndex | None:
+        with self._indexing:
+            if self._index is None:
+                self._index = LiveIndex.open(self._gallery, self._device)
+            else:
+                self._index.sync(self._gallery)
+            return self._index
+
+    def _search(self, user: tuple[int, str], wish: Wish, query: _Query, began: float) -> Search:
+        origin = {**query.origin, "reason": wish.reason} if wish.reason else query.origin
+        matches = search(
+            self._gallery,
+            query.features,
+            top=wish.top,
+            start=wish.start,
+            end=wish.end,
+            cameras=list(wish.cameras) or None,
+            exact=wish.exact,
+            calibration=self.embedder.calibration,
+            origin=origin,
+            who=user[1],
+            index=self._ready(),
+        )
+        made = Search(
+            id=secrets.token_urlsafe(12),
+            user=user[0],
+            title=query.title,
+            wish=wish,
+            origin=origin,
+            query=query.features,
+            pictures=query.pictures,
+            keys=query.keys,
+            matches=matches,
+            bar=self._config.gallery.match_probability,
+            seconds=time.perf_counter() - began,
+            made=self._gallery.now(),
+        )
+        with self._kept.lock:
+            self._kept.searches[made.id] = made
+            while len(self._kept.searches) > KEPT_SEARCHES:
+                self._kept.searches.popitem(last=False)
+        return made
+
+
+def _overlaps(box: tuple[float, float, float, float], inside: Sequence[ShownBox]) -> npt.NDArray[np.float64]:
+    """Intersection over union of a box (left, top, right, bottom) with each shown one, `(n,)`."""
+    others = np.array([each.box for each in inside], np.float64).reshape(-1, 4)
+    others[:, 2:] += others[:, :2]
+    return np.asarray(iou(np.array([box]), others)[0], np.float64)
+
+
+def _picture(image: Image) -> bytes:
+    if image.shape[0] > PICTURE:
+        width = max(1, round(image.shape[1] * PICTURE / image.shape[0]))
+        image = np.asarray(cv2.resize(image, (width, PICTURE), interpolation=cv2.INTER_AREA), np.uint8)
+    return encode(image, image.shape[1])

@@ -1,0 +1,203 @@
+"""The wall over recordings: they play in time with each other, from the files that were annotated."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import suppress
+
+import numpy as np
+import numpy.typing as npt
+
+from app.clips import Image, Recording, frames_between, open_recording
+from app.console.wall import CameraView, Shown, ShownBox, encode, sent_width
+from app.errors import InputError
+from app.gallery import CameraRow, Gallery
+from app.search import find_camera
+
+AHEAD = 50
+"""Frames up to which reading on is quicker than seeking."""
+
+MOST_BYTES = 64 * 2**20
+"""Memory for pictures that were sent already."""
+
+
+class Player:
+    """Frames of one recording by number; quick where they are asked for in order."""
+
+    def __init__(self, row: CameraRow) -> None:
+        self.row = row
+        self._lock = threading.Lock()
+        self._opened: Recording | str | None = None
+        self._coming: Iterator[tuple[int, Image]] | None = None
+        self._next = 0
+        self._latest: tuple[int, Image] | None = None
+
+    def recording(self) -> Recording:
+        """The recording, opened at first use.
+
+        Raises:
+            InputError: If it is not at hand.
+        """
+        with self._lock:
+            return self._recording()
+
+    def index_at(self, time: float) -> int | None:
+        """Number of the frame shown at a time; None where nothing was recorded then.
+
+        Raises:
+            InputError: If the recording is not at hand.
+        """
+        times = self.recording().times
+        # What is asked for has gone through the decimals of a page.
+        index = bisect.bisect_right(times, time + 1e-3) - 1
+        step = (times[-1] - times[0]) / max(len(times) - 1, 1)
+        return None if index < 0 or time > times[-1] + max(step, 1e-3) else index
+
+    def frame(self, index: int) -> Image:
+        """Frame number `index`, BGR.
+
+        Raises:
+            InputError: If the recording is not at hand or has no such frame.
+        """
+        with self._lock:
+            recording = self._recording()
+            if not 0 <= index < len(recording.times):
+                last = len(recording.times) - 1
+                raise InputError(f"frame {index}: camera {self.row.name} has frames 0 to {last}; give one of them")
+            if self._latest is None or self._latest[0] != index:
+                found = self._read(recording, index)
+                if found is None:
+                    raise InputError(f"frame {index}: of camera {self.row.name} does not decode; give another")
+                self._latest = (index, found)
+            return self._latest[1]
+
+    def _recording(self) -> Recording:
+        if self._opened is None:
+            self._opened = open_recording(self.row)
+        if isinstance(self._opened, str):
+            raise InputError(self._opened.removeprefix("no clip: "))
+        return self._opened
+
+    def _read(self, recording: Recording, index: int) -> Image | None:
+        if self._coming is None or not self._next <= index < self._next + AHEAD:
+            self._coming = frames_between(recording, index, len(recording.times))
+        for number, image in self._coming:
+            self._next = number + 1
+            if number == index:
+                return image
+            if number > index:
+                break
+        self._coming = None
+        return None
+
+
+class Boxes:
+    """Who is in each frame of a camera, found by frame number.
+
+    Attributes:
+        revision: Of the gallery, when they were read.
+    """
+
+    def __init__(self, gallery: Gallery, camera: str) -> None:
+        self.revision = gallery.revision()
+        rows = gallery.tracklets(camera)
+        frames = np.concatenate([np.zeros(0, np.int64), *(row.frames for row in rows)])
+        boxes = np.concatenate([np.zeros((0, 4), np.float32), *(row.boxes for row in rows)])
+        owner = np.repeat(np.arange(len(rows)), [len(row.frames) for row in rows])
+        order = np.argsort(frames, kind="stable")
+        self._frames: npt.NDArray[np.int64] = frames[order]
+        self._boxes, self._owner = boxes[order], owner[order]
+        self._who = [(row.track, row.identity) for row in rows]
+
+    def at(self, index: int) -> tuple[ShownBox, ...]:
+        """Who is in a frame."""
+        first, end = np.searchsorted(self._frames, [index, index + 1])
+        return tuple(
+            ShownBox((left, top, right - left, bottom - top), *self._who[owner])
+            for (left, top, right, bottom), owner in zip(
+                self._boxes[first:end].astype(np.float64).round(1).tolist(),
+                self._owner[first:end].tolist(),
+                strict=True,
+            )
+        )
+
+
+class RecordedWall:
+    """The cameras of a gallery whose recordings are files."""
+
+    recorded = True
+
+    def __init__(self, gallery: Gallery) -> None:
+        self._gallery = gallery
+        self._players = {row.name: Player(row) for row in gallery.cameras()}
+        self._boxes: dict[str, Boxes] = {}
+        self._pictures: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
+        self._bytes = 0
+        self._lock = threading.Lock()
+
+    def cameras(self) -> list[CameraView]:
+        """All cameras, by name."""
+        return [self._view(player) for player in self._players.values()]
+
+    def show(self, camera: str, time: float | None, width: int, after: int = -1) -> Shown | None:
+        """The frame shown at a time; None for the last one."""
+        player = self._player(camera)
+        recording = player.recording()
+        index = len(recording.times) - 1 if time is None else player.index_at(time)
+        if index is None:
+            return None
+        row = player.row
+        key = (camera, index, sent_width(width, row.width))
+        jpeg = self._kept(key)
+        if jpeg is None:
+            jpeg = encode(player.frame(index), key[2])
+            self._keep(key, jpeg)
+        return Shown(camera, index, recording.times[index], row.width, row.height, self.boxes(camera, index), jpeg)
+
+    def frame(self, camera: str, index: int) -> Image:
+        """A frame in full."""
+        return self._player(camera).frame(index)
+
+    def boxes(self, camera: str, index: int) -> tuple[ShownBox, ...]:
+        """Who is in a frame."""
+        self._player(camera)
+        with self._lock:
+            kept = self._boxes.get(camera)
+        if kept is None or kept.revision != self._gallery.revision():
+            kept = Boxes(self._gallery, camera)
+            with self._lock:
+                self._boxes[camera] = kept
+        return kept.at(index)
+
+    def _player(self, camera: str) -> Player:
+        if camera not in self._players:
+            find_camera(self._gallery, camera)
+            raise InputError(f"camera {camera!r}: came to the gallery after the console was started; start it again")
+        return self._players[camera]
+
+    def _view(self, player: Player) -> CameraView:
+        row, times, note = player.row, None, ""
+        try:
+            times = player.recording().times
+        except InputError as error:
+            note = str(error)
+        state = "missing" if times is None else "recorded"
+        first, last = (None, None) if times is None else (times[0], times[-1])
+        return CameraView(row.name, state, row.width, row.height, first, last, note)  # type: ignore[arg-type]
+
+    def _kept(self, key: tuple[str, int, int]) -> bytes | None:
+        with self._lock, suppress(KeyError):
+            self._pictures.move_to_end(key)
+            return self._pictures[key]
+        return None
+
+    def _keep(self, key: tuple[str, int, int], jpeg: bytes) -> None:
+        with self._lock:
+            if key not in self._pictures:
+                self._pictures[key] = jpeg
+                self._bytes += len(jpeg)
+            while self._bytes > MOST_BYTES:
+                self._bytes -= len(self._pictures.popitem(last=False)[1])
