@@ -22,6 +22,7 @@ from app.devices import choose_device
 from app.errors import InputError
 from app.finding import LEAST_MASS, OVERLAP, UNTRACKED_MASS, refuse_nobody
 from app.gallery import Gallery, LiveIndex, queries
+from app.gallery.packing import Dimensions
 from app.gallery.schema import Camera, TrackletRecord
 from app.search import Match, box_query, identity_sightings, search
 from reid_model.embedder import Embedder, cut
@@ -139,6 +140,7 @@ class Finder:
         self._device = None if name == "cpu" else torch.device(name)
         self._index = LiveIndex.open(gallery, self._device)
         self._kept = _Kept()
+        self._warm_up()
 
     def by_box(self, user: tuple[int, str], wish: Wish, camera: str, frame: int, box: Sequence[float]) -> Search:
         """Searches for whom a box in a frame shows.
@@ -237,6 +239,13 @@ class Finder:
             raise InputError(f"match {match.rank}: its sighting is not in the gallery any more; search again")
         cells = match_cells(search.query[[match.query]], features[[places[0]]])
         return Reasoned(self.embedder.grid, cells, match.query)
+
+    def _warm_up(self) -> None:
+        """Makes what is made at first use now, not at somebody's first search."""
+        height, width = self.embedder.config.size
+        features = self._embed([np.zeros((height, width, 3), np.uint8)])
+        if self._index is not None and Dimensions.of(features) == self._index.size:
+            self._index.search(features, 1, now=self._gallery.now())
 
     def _embed(self, images: Sequence[Image]) -> Features:
         with self._embedding:

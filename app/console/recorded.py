@@ -109,18 +109,18 @@ class Boxes:
         owner = np.repeat(np.arange(len(rows)), [len(row.frames) for row in rows])
         order = np.argsort(frames, kind="stable")
         self._frames: npt.NDArray[np.int64] = frames[order]
-        self._boxes, self._owner = boxes[order], owner[order]
+        corners = boxes[order].astype(np.float64)
+        self._boxes = np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2]], axis=1).round(1)
+        self._owner = owner[order]
         self._who = [(row.track, row.identity) for row in rows]
 
     def at(self, index: int) -> tuple[ShownBox, ...]:
         """Who is in a frame."""
         first, end = np.searchsorted(self._frames, [index, index + 1])
         return tuple(
-            ShownBox((left, top, right - left, bottom - top), *self._who[owner])
-            for (left, top, right, bottom), owner in zip(
-                self._boxes[first:end].astype(np.float64).round(1).tolist(),
-                self._owner[first:end].tolist(),
-                strict=True,
+            ShownBox((left, top, width, height), *self._who[owner])
+            for (left, top, width, height), owner in zip(
+                self._boxes[first:end].tolist(), self._owner[first:end].tolist(), strict=True
             )
         )
 
