@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -76,8 +76,8 @@ class Search:
         origin: Where the query comes from, as in the audit log.
         query: Its features.
         pictures: Its pictures, JPEG.
-        keys: Tracklets that the query is known to show; none where it is not.
-        matches: Nearest first.
+        keys: Tracklets that the query comes from; none where it comes from elsewhere.
+        matches: The others, nearest first.
         bar: Probability from which a match counts as the person.
         seconds: What it took.
         made: When, seconds since the epoch.
@@ -197,6 +197,16 @@ class Finder:
         query = _Query(features, shown, f"Identity {number}", {"identity": number}, keys)
         return self._search(user, wish, query, began)
 
+    def again(self, user: tuple[int, str], wish: Wish, search: Search) -> Search:
+        """Searches again for whom a search was for, in another way.
+
+        Raises:
+            InputError: If the wish cannot be used.
+        """
+        origin = {name: value for name, value in search.origin.items() if name != "reason"}
+        query = _Query(search.query, search.pictures, search.title, origin, search.keys)
+        return self._search(user, wish, query, time.perf_counter())
+
     def get(self, user: int, number: str) -> Search | None:
         """A search that a user has made, if it is still kept."""
         with self._kept.lock:
@@ -264,7 +274,8 @@ class Finder:
         matches = search(
             self._gallery,
             query.features,
-            top=wish.top,
+            # Where the query comes from is found first, and is no news.
+            top=wish.top + len(query.keys),
             start=wish.start,
             end=wish.end,
             cameras=list(wish.cameras) or None,
@@ -274,6 +285,7 @@ class Finder:
             who=user[1],
             index=self._ready(),
         )
+        elsewhere = [match for match in matches if (match.camera, match.track) not in query.keys][: wish.top]
         made = Search(
             id=secrets.token_urlsafe(12),
             user=user[0],
@@ -283,7 +295,7 @@ class Finder:
             query=query.features,
             pictures=query.pictures,
             keys=query.keys,
-            matches=matches,
+            matches=[replace(match, rank=place) for place, match in enumerate(elsewhere, 1)],
             bar=self._config.gallery.match_probability,
             seconds=time.perf_counter() - began,
             made=self._gallery.now(),

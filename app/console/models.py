@@ -208,6 +208,7 @@ class SearchOut(BaseModel):
     identity: int | None = Field(description="Of the query, as it is now; null where it is not known.")
     pictures: int = Field(description="Pictures of the query.")
     camera: str | None = Field(description="Camera of the query, where it is a box.")
+    wish: WishIn = Field(description="How it was searched.")
     matches: list[MatchOut]
 
 

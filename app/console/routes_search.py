@@ -84,6 +84,14 @@ def search_pictures(
     return _out(console, console.finder.by_pictures((caller.user.id, caller.user.name), how, images))
 
 
+@router.post("/searches/{search_id}/again", status_code=201)
+def search_again(search_id: SearchId, given: WishIn, caller: Operator, console: Shared) -> SearchOut:
+    """Searches again for whom one of your searches was for, with other filters."""
+    before = _search(console, caller, search_id)
+    wish = _wish(given, caller, console)
+    return _out(console, console.finder.again((caller.user.id, caller.user.name), wish, before))
+
+
 @router.get("/searches/{search_id}")
 def show_search(search_id: SearchId, caller: Operator, console: Shared) -> SearchOut:
     """What one of your searches found, with identities as they are now."""
@@ -184,8 +192,6 @@ def say(search_id: SearchId, rank: Rank, given: Verdict, caller: Operator, conso
     if given.same:
         return made(console, corrections.merge(gallery, query, found, who=who), who)
     if query == found:
-        if key in search.keys[:1]:
-            raise HTTPException(409, "this is where the query comes from")
         return made(console, corrections.split(gallery, found, [key], who=who), who)
     return made(console, corrections.never(gallery, query, found, who=who), who)
 
@@ -269,6 +275,14 @@ def _out(console: Console, search: Search) -> SearchOut:
         identity=query,
         pictures=len(search.pictures),
         camera=camera if isinstance(camera, str) else None,
+        wish=WishIn(
+            top=search.wish.top,
+            start=search.wish.start,
+            end=search.wish.end,
+            cameras=list(search.wish.cameras),
+            exact=search.wish.exact,
+            reason=search.wish.reason,
+        ),
         matches=[_match_out(match, search.bar, now, query, console.finder.embedder.grid) for match in search.matches],
     )
 

@@ -6,7 +6,7 @@ import math
 
 from fastapi import APIRouter, HTTPException, Request, Response
 
-from app.console.access import COOKIE, Anybody, Caller, Shared, is_from_here
+from app.console.access import COOKIE, Anybody, Caller, Shared, find_caller, is_from_here
 from app.console.accounts import LoginError, User, change_password, check_password
 from app.console.models import Login, Me, NewPassword
 from app.console.sessions import begin_session, csrf_of, end_session
@@ -33,9 +33,10 @@ def log_in(given: Login, request: Request, response: Response, console: Shared) 
 
 
 @router.get("")
-def show_session(caller: Anybody, console: Shared) -> Me:
-    """Who is logged in."""
-    return _me(caller, console)
+def show_session(request: Request, console: Shared) -> Me | None:
+    """Who is logged in; null where nobody is."""
+    caller = find_caller(request)
+    return None if caller is None else _me(caller, console)
 
 
 @router.delete("", status_code=204)

@@ -133,7 +133,7 @@ async def _answer(socket: WebSocket, console: Console, asked: Asked, delay: floa
         shown = await asyncio.to_thread(console.wall.show, asked.camera, asked.at, asked.width, asked.after)
         note = "nothing was recorded at this time"
     except InputError as error:
-        shown, note = None, str(error)
+        shown, note = None, str(error).replace(str(console.gallery.path), "the gallery")
     if shown is None:
         facts: dict[str, object] = {"camera": asked.camera, "none": note}
         jpeg = b""
