@@ -16,11 +16,21 @@ class LiveConfig(Section):
     stalled_seconds: float = Field(
         default=3.0, description="Seconds without a frame after which a camera is connected anew.", gt=0, le=120
     )
+    answer_seconds: float = Field(
+        default=3.0, description="Seconds that a camera may take to answer before it is asked anew.", gt=0, le=120
+    )
     retry_seconds: float = Field(
         default=0.5, description="Seconds before the first new attempt to connect; doubled at each.", gt=0, le=60
     )
     most_retry_seconds: float = Field(
         default=3.0, description="Most seconds between two attempts to connect.", gt=0, le=600
+    )
+    refused_retry_seconds: float = Field(
+        default=60.0,
+        description="Least seconds between two attempts with a password that the camera refused: many cameras lock out "
+        "whoever tries too often.",
+        gt=0,
+        le=3600,
     )
     decoder_megabytes: int = Field(
         default=1024, description="Most memory of a camera's decoding process, in megabytes.", ge=256, le=65536

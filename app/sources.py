@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import configparser
 import contextlib
 import re
 from collections import Counter
@@ -21,7 +20,6 @@ import numpy.typing as npt
 
 from app.config import CAMERA_NAME, CameraConfig
 from app.decoding import (
-    DEFAULT_RATE,
     Clock,
     declared_length,
     decode,
@@ -32,8 +30,8 @@ from app.decoding import (
     open_video,
 )
 from app.errors import InputError
+from app.sequences import images_in, sequence_rate
 
-IMAGE_SUFFIXES = {".jpg", ".jpeg", ".png"}
 TIME_SLACK = 0.001
 """Seconds by which a time may miss its frame: times are printed with three decimals."""
 
@@ -258,15 +256,12 @@ class ImageFolder:
         self.start = camera.start
         self.warnings: list[str] = []
         folder = Path(camera.source)
-        try:
-            self.files = sorted((f for f in folder.iterdir() if f.suffix.lower() in IMAGE_SUFFIXES), key=_natural)
-        except OSError as error:
-            raise InputError(f"{self.path}: cannot be read ({error.strerror}); check its permissions") from None
+        self.files = images_in(folder)
         if not self.files:
             raise InputError(
                 f"{self.path}: no .jpg or .png images in this folder; give a folder with images, or a video"
             )
-        self.rate = _sequence_rate(folder)
+        self.rate = sequence_rate(folder)
         self.frame_count: int | None = len(self.files)
         first = _read_image(self.files[0])
         if first is None:
@@ -299,29 +294,6 @@ class ImageFolder:
         if image is None or image.shape[:2] != (self.height, self.width):
             return None
         return Frame(self.name, index, self.start + float(index / self.rate), image)
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    """Sort key that puts frame2 before frame10."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name.lower())]
-
-
-def _sequence_rate(folder: Path) -> Fraction:
-    for file in (folder / "seqinfo.ini", folder.resolve().parent / "seqinfo.ini"):
-        if not file.is_file():
-            continue
-        parser = configparser.ConfigParser(interpolation=None)
-        try:
-            parser.read_string(file.read_text(encoding="utf-8-sig"))
-            rate = Fraction(parser.get("Sequence", "frameRate"))
-        except (configparser.NoOptionError, configparser.NoSectionError):
-            continue
-        except (configparser.Error, ValueError, OSError) as error:
-            raise InputError(f"{file}: cannot be read ({str(error).splitlines()[0]}); correct or remove it") from None
-        if rate <= 0:
-            raise InputError(f"{file}: frameRate = {rate}; it must be above 0")
-        return rate
-    return DEFAULT_RATE
 
 
 def _image_size(path: Path) -> tuple[int, int]:
