@@ -77,6 +77,7 @@ class Search:
         query: Its features.
         pictures: Its pictures, JPEG.
         keys: Tracklets that the query comes from; none where it comes from elsewhere.
+        beside: Tracklets of others in the same picture as the query: they cannot be the person.
         matches: The others, nearest first.
         bar: Probability from which a match counts as the person.
         seconds: What it took.
@@ -91,6 +92,7 @@ class Search:
     query: Features
     pictures: list[bytes]
     keys: tuple[Key, ...]
+    beside: tuple[Key, ...]
     matches: list[Match]
     bar: float
     seconds: float
@@ -104,6 +106,7 @@ class _Query:
     title: str
     origin: dict[str, object]
     keys: tuple[Key, ...] = ()
+    beside: tuple[Key, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,10 +166,14 @@ class Finder:
         features = self._embed([picture])
         least = LEAST_MASS if share.max(initial=0) > OVERLAP else UNTRACKED_MASS
         refuse_nobody(f"box in camera {camera}", picture, float(features.mass[0]), least)
-        keys = ((camera, inside[int(share.argmax())].track),) if share.max(initial=0) >= SAME_BOX else ()
+        everybody = [(camera, each.track) for each in inside]
+        # Of whom a drawn box shows without having been tracked there, nobody knows who is beside them.
+        mine = int(share.argmax()) if share.max(initial=0) >= SAME_BOX else None
+        keys = () if mine is None else (everybody[mine],)
+        beside = () if mine is None else tuple(key for key in everybody if key not in keys)
         origin: dict[str, object] = {"camera": camera, "frame": frame, "box": [float(value) for value in box]}
         title = f"Box in {camera}, frame {frame}, {format_time(checked.time)}"
-        return self._search(user, wish, _Query(features, [_picture(picture)], title, origin, keys), began)
+        return self._search(user, wish, _Query(features, [_picture(picture)], title, origin, keys, beside), began)
 
     def by_pictures(self, user: tuple[int, str], wish: Wish, pictures: Sequence[tuple[str, Image]]) -> Search:
         """Searches for whom pictures, each with its name, show: one person.
@@ -204,7 +211,7 @@ class Finder:
             InputError: If the wish cannot be used.
         """
         origin = {name: value for name, value in search.origin.items() if name != "reason"}
-        query = _Query(search.query, search.pictures, search.title, origin, search.keys)
+        query = _Query(search.query, search.pictures, search.title, origin, search.keys, search.beside)
         return self._search(user, wish, query, time.perf_counter())
 
     def get(self, user: int, number: str) -> Search | None:
@@ -271,11 +278,12 @@ class Finder:
 
     def _search(self, user: tuple[int, str], wish: Wish, query: _Query, began: float) -> Search:
         origin = {**query.origin, "reason": wish.reason} if wish.reason else query.origin
+        left_out = {*query.keys, *query.beside}
         matches = search(
             self._gallery,
             query.features,
             # Where the query comes from is found first, and is no news.
-            top=wish.top + len(query.keys),
+            top=wish.top + len(left_out),
             start=wish.start,
             end=wish.end,
             cameras=list(wish.cameras) or None,
@@ -285,7 +293,7 @@ class Finder:
             who=user[1],
             index=self._ready(),
         )
-        elsewhere = [match for match in matches if (match.camera, match.track) not in query.keys][: wish.top]
+        elsewhere = [match for match in matches if (match.camera, match.track) not in left_out][: wish.top]
         made = Search(
             id=secrets.token_urlsafe(12),
             user=user[0],
@@ -295,6 +303,7 @@ class Finder:
             query=query.features,
             pictures=query.pictures,
             keys=query.keys,
+            beside=query.beside,
             matches=[replace(match, rank=place) for place, match in enumerate(elsewhere, 1)],
             bar=self._config.gallery.match_probability,
             seconds=time.perf_counter() - began,

@@ -37,7 +37,7 @@ def show_audit(
     return Audit(entries=[AuditOut(**asdict(entry)) for entry in found[:limit]], more=len(found) > limit)
 
 
-FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}, "application/json": {}}}}
+FILE: dict[int | str, dict[str, Any]] = {200: {"content": {"text/csv": {}, "application/x-ndjson": {}}}}
 
 
 @router.get("/export", response_class=StreamingResponse, responses=FILE)
@@ -46,7 +46,7 @@ def export_audit(caller: Admin, console: Shared, kind: Literal["csv", "jsonl"] =
     console.gallery.audit("export", {"what": "audit log", "kind": kind}, who=caller.user.name)
     entries = audit.everything(console.gallery)
     lines = _csv(entries) if kind == "csv" else (json.dumps(asdict(entry)) + "\n" for entry in entries)
-    media = "text/csv; charset=utf-8" if kind == "csv" else "application/json"
+    media = "text/csv; charset=utf-8" if kind == "csv" else "application/x-ndjson"
     return StreamingResponse(
         lines, media_type=media, headers={"content-disposition": f'attachment; filename="audit.{kind}"'}
     )

@@ -46,7 +46,7 @@ function summary(found, likely) {
   if (found.matches[0].probability === null) return `${took}. These weights do not say how probable a match is.`;
   if (!likely.length) return `${took}. Nobody matches: the likeliest stays below ${percent(found.bar)}.`;
   const people = new Set(likely.map((match) => match.person)).size;
-  return `${took}; ${likely.length} with ${percent(found.bar)} or more: ${people === 1 ? "one person" : `${people} people`}. Where the query comes from is left out.`;
+  return `${took}; ${likely.length} with ${percent(found.bar)} or more: ${people === 1 ? "one person" : `${people} people`}. Where the query comes from, and who was beside them, is left out.`;
 }
 
 function query(found) {
