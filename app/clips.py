@@ -70,7 +70,7 @@ def cut_clips(gallery: Gallery, matches: Sequence[Match], paths: Sequence[Path])
 def open_recording(camera: CameraRow) -> Recording | str:
     """The recording of a camera, or why it is not at hand."""
     try:
-        source = open_source(CameraConfig(name=camera.name, source=camera.source, start=camera.start))
+        source = open_source(CameraConfig(name="recording", source=camera.source, start=camera.start))
     except InputError as error:
         return f"no clip: {error}"
     if (source.width, source.height) != (camera.width, camera.height):
