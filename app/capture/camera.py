@@ -128,7 +128,8 @@ class Camera:
 
     def _frame(self, message: dict[str, Any], now: float) -> None:
         count, late, seen = int(message["n"]), int(message["late"]), message["seen"]
-        self.dropped["late"] += max(late - self._late, 0)
+        if late > self._late:
+            self.dropped["late"] += late - self._late
         self._count, self._late = count, late
         if seen is None:
             return
