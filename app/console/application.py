@@ -13,7 +13,6 @@ from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
-from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -93,7 +92,6 @@ def make_app(console: Console) -> FastAPI:
     app.add_exception_handler(InputError, _input_error)
     app.add_exception_handler(HTTPException, _http_error)
     app.add_exception_handler(RequestValidationError, _form_error)
-    app.add_exception_handler(ValidationError, _form_error)
     app.add_exception_handler(Exception, _own_error)
 
     @app.get("/", include_in_schema=False)
@@ -161,7 +159,7 @@ def _http_error(_request: Request, error: Exception) -> Response:
 
 def _form_error(_request: Request, error: Exception) -> Response:
     # What was sent is not sent back: it may be a password.
-    assert isinstance(error, RequestValidationError | ValidationError)
+    assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"] if part not in ("body", "query", "path"))
     return _problem(422, f"{where or 'request'}: {first['msg']}")

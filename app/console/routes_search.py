@@ -9,6 +9,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, File, Form, HTTPException, Response, UploadFile
 from fastapi import Path as InPath
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
 
 from app.clips import cut_clips
 from app.console.access import Caller, Operator, Shared
@@ -73,7 +75,11 @@ def search_pictures(
     wish: Annotated[str, Form(description="How to search: `WishIn` as JSON.", max_length=100_000)] = "{}",
 ) -> SearchOut:
     """Searches for whom pictures show."""
-    how = _wish(WishIn.model_validate_json(wish), caller, console)
+    try:
+        given = WishIn.model_validate_json(wish)
+    except ValidationError as error:
+        raise RequestValidationError(error.errors()) from None
+    how = _wish(given, caller, console)
     if len(pictures) > MOST_PICTURES:
         raise InputError(f"pictures: {len(pictures)} were sent; send {MOST_PICTURES} at most")
     most = console.config.console.upload_megapixels
