@@ -14,7 +14,6 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, Response
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
-from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from app import __version__
 from app.config_console import LOOPBACK
@@ -79,10 +78,10 @@ def make_app(console: Console) -> FastAPI:
     app.state.console, app.state.watching = console, set()
     settings = console.config.console
     https = settings.certificate is not None or settings.behind_proxy
-    app.add_middleware(Guards, most_bytes=round(settings.upload_megabytes * 2**20), https=https)
+    names = None
     if settings.host in LOOPBACK and not settings.behind_proxy:
-        # A name of somebody else's that leads to this machine must not get in through a browser on it.
-        app.add_middleware(TrustedHostMiddleware, allowed_hosts=[*LOOPBACK, "[::1]", *settings.names])
+        names = {*LOOPBACK, "[::1]", *(name.lower() for name in settings.names)}
+    app.add_middleware(Guards, most_bytes=round(settings.upload_megabytes * 2**20), https=https, names=names)
     for routes in (
         *(routes_session, routes_wall, routes_search, routes_people),
         *(routes_events, routes_users, routes_audit),

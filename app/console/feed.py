@@ -63,12 +63,17 @@ class Listener:
 
 
 class Feed:
-    """Hands what happens to all listeners; publishing never waits for any of them."""
+    """Hands what happens to all listeners; publishing never waits for any of them.
+
+    Attributes:
+        closed: Whether nothing will happen any more.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._listeners: list[Listener] = []
         self._number = 0
+        self.closed = False
 
     def __len__(self) -> int:
         return len(self._listeners)
@@ -88,6 +93,13 @@ class Feed:
         with self._lock:
             self._listeners.append(listener)
         return listener
+
+    def close(self) -> None:
+        """Nothing happens any more: listeners are woken to see that."""
+        with self._lock:
+            self.closed = True
+            for listener in self._listeners:
+                listener.loop.call_soon_threadsafe(listener._ready.set)
 
     def leave(self, listener: Listener) -> None:
         """Forgets a listener."""

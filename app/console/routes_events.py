@@ -40,6 +40,8 @@ async def _stream(request: Request, console: Console) -> AsyncIterator[str]:
             for each in found:
                 data = {"kind": each.kind, "time": each.time, **each.details}
                 yield f"id: {each.number}\nevent: happening\ndata: {json.dumps(data)}\n\n"
+            if console.feed.closed:
+                return
             if not found:
                 if await asyncio.to_thread(find_caller, request) is None:
                     yield "event: end\ndata: logged out\n\n"

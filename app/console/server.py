@@ -57,7 +57,8 @@ def serve(console: Console, new_password: str | None, say: Callable[[str], None]
         _hand_out(console.gallery, new_password, say)
         scheme = "http" if settings.certificate is None else "https"
         say(f"console at {scheme}://{settings.host}:{bound.getsockname()[1]}; Ctrl-C stops it")
-        server = uvicorn.Server(
+        server = _Server(
+            console,
             uvicorn.Config(
                 make_app(console),
                 log_level="warning",
@@ -66,10 +67,22 @@ def serve(console: Console, new_password: str | None, say: Callable[[str], None]
                 ssl_certfile=settings.certificate,
                 ssl_keyfile=settings.key,
                 timeout_graceful_shutdown=GRACE_SECONDS,
-            )
+            ),
         )
         with suppress(KeyboardInterrupt):
             server.run(sockets=[bound])
+
+
+class _Server(uvicorn.Server):
+    """Ends streams before it waits for them."""
+
+    def __init__(self, console: Console, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._console = console
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._console.feed.close()
+        await super().shutdown(sockets)
 
 
 def listen(settings: ConsoleConfig) -> socket.socket:

@@ -54,8 +54,8 @@ export function percent(share) {
 
 // A colour for each identity, far from those of its neighbours; on pictures and on pages of either theme.
 export function colour(identity) {
-  if (identity === null) return "hsl(0 0% 70%)";
-  return `hsl(${((identity * 137.508) % 360).toFixed(0)} 85% ${[62, 54, 70][identity % 3]}%)`;
+  if (identity === null) return "oklch(0.75 0 0)";
+  return `oklch(${[0.78, 0.7, 0.84][identity % 3]} 0.16 ${((identity * 137.508) % 360).toFixed(0)})`;
 }
 
 export function chip(identity, camera = null) {

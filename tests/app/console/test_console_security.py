@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from starlette.testclient import TestClient
+from starlette.websockets import WebSocketDisconnect
 
 from app.console.application import STATIC
 from app.console.guards import CONTENT
@@ -83,7 +84,21 @@ def test_no_path_leads_out_of_the_pages(shared_here, path):
 
 @pytest.mark.parametrize("host", ["elsewhere.example", "127.0.0.1.elsewhere.example", ""])
 def test_another_name_for_this_machine_is_refused(shared_here, host):
-    assert shared_here.anybody.get("/", headers={"host": host}).status_code == 400
+    answer = shared_here.anybody.get("/", headers={"host": host})
+    assert answer.status_code == 400
+    assert answer.headers["content-security-policy"] == CONTENT
+    with (
+        pytest.raises(WebSocketDisconnect),
+        shared_here.viewer.websocket_connect("wss://127.0.0.1/api/wall", headers={"host": host}),
+    ):
+        pass
+
+
+def test_the_console_has_the_names_it_was_given(gallery_file, embedder):
+    with served(gallery_file, embedder, "console.names=[Desk.example]") as here:
+        for host in ("127.0.0.1:8080", "localhost", "desk.example:8080", "[::1]:8080"):
+            assert here.anybody.get("/", headers={"host": host}).status_code == 200
+        assert here.anybody.get("/", headers={"host": "other.example"}).status_code == 400
 
 
 def test_too_much_is_refused_however_it_is_sent(gallery_file, embedder):
