@@ -246,7 +246,6 @@ class Capture:
 
     def _retire(self, camera: Camera, *, kill: bool = False) -> None:
         """Ends a camera's process: at once, or with a word to the camera."""
-        camera.pending = None
         process = camera.let_go()
         if process is not None:
             process.hang_up()

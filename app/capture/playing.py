@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import threading
 import time
 from collections import Counter
@@ -105,18 +107,20 @@ def play(order: Order, progress: Progress, opened: Callable[[], None], seen: Cal
 
 def _open(order: Order) -> Any:
     network = order.kind == "network"
+    # Later than our own limits, which say more about what happened.
+    limit = str(round((max(order.open_seconds, order.read_seconds) + 1) * 1e6))
     options = {"fflags": "nobuffer", "flags": "low_delay", "analyzeduration": "200000"}
     form = None
     if order.address.lower().startswith("rtsp"):
         options |= {
             "rtsp_transport": order.transport,
             "allowed_media_types": "video",
-            "timeout": str(round(order.read_seconds * 1e6)),
+            "timeout": limit,
             "protocol_whitelist": "rtsp,rtsps,rtp,srtp,tcp,udp,tls,crypto",
         }
     elif network:
         options |= {
-            "rw_timeout": str(round(order.read_seconds * 1e6)),
+            "rw_timeout": limit,
             "protocol_whitelist": "http,https,tcp,tls,crypto,httpproxy",
         }
     else:
@@ -258,14 +262,26 @@ class _Player:
 
 def _pictures(container: Any, rate: Any) -> Iterator[tuple[float, Any | None]]:
     clock = Clock(rate)
-    for picture in decode(container, Counter()):
+    for picture in _decoded(container):
         yield clock(picture.pts, picture.time_base), picture
+
+
+def _decoded(container: Any) -> Iterator[Any]:
+    """All pictures that decode; what is damaged is left out, but a lack of memory is told.
+
+    Raises:
+        MemoryError: If there is not enough.
+    """
+    damage: Counter[str] = Counter()
+    yield from decode(container, damage)
+    if any(os.strerror(errno.ENOMEM) in problem for problem in damage):
+        raise MemoryError
 
 
 def _read(path: Path) -> Any | None:
     try:
         with open_video(str(path)) as container:
-            return next(decode(container, Counter()), None)
+            return next(_decoded(container), None)
     except InputError:
         return None
 

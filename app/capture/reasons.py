@@ -37,7 +37,7 @@ _BY_TYPE: list[tuple[type[BaseException], str, str]] = [
     (av.error.BrokenPipeError, "closed", "the connection was cut off"),
     (av.error.EOFError, "closed", "the connection was closed"),
     (av.error.DecoderNotFoundError, "garbage", "its video is of a kind that cannot be decoded"),
-    (av.error.InvalidDataError, "garbage", "what it sends is not video"),
+    (av.error.InvalidDataError, "garbage", "what it answers, if anything, is not video"),
     (av.error.ProtocolNotFoundError, "garbage", "what it sends points to something else than video"),
     (av.error.PermissionError, "busy", "not permitted; check who may read it"),
     (av.error.FileNotFoundError, "missing", "there is no such device"),
@@ -49,7 +49,7 @@ _BY_NUMBER = {
     errno.ENETUNREACH: ("unreachable", "no way to this address"),
     errno.EBUSY: ("busy", "another program uses it"),
     errno.ENODEV: ("missing", "there is no such device"),
-    errno.EINVAL: ("garbage", "what it sends is not video"),
+    errno.EINVAL: ("garbage", "what it answers, if anything, is not video"),
     errno.ENOTTY: ("missing", "there is no such device"),
 }
 
@@ -57,7 +57,8 @@ _BY_NUMBER = {
 def failure_of(error: BaseException, address: str, is_network: bool) -> CameraError:
     """What an error of opening or reading means."""
     for kind, cause, reason in _BY_TYPE:
-        if isinstance(error, kind):
+        # Of a network "not permitted" is FFmpeg's word for an error without a number.
+        if isinstance(error, kind) and not (is_network and cause == "busy"):
             return CameraError(cause, reason)
     number = getattr(error, "errno", None)
     if number in _BY_NUMBER:
@@ -65,7 +66,7 @@ def failure_of(error: BaseException, address: str, is_network: bool) -> CameraEr
     # FFmpeg has one number for a name that does not resolve and for much else: whether it does is asked again.
     if is_network and not _resolves(address):
         return CameraError("name", "the name of its host is not known: it does not resolve")
-    if number == errno.EIO:
+    if number in (errno.EIO, errno.EPERM):
         return CameraError("closed", "the connection failed")
     return CameraError("other", f"it cannot be read ({getattr(error, 'strerror', None) or type(error).__name__})")
 

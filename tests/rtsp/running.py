@@ -14,6 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+
 PYTHON = "/usr/bin/python3"
 SERVER = Path(__file__).with_name("server.py")
 
@@ -54,7 +57,15 @@ class RtspServer:
         self.start()
 
     def start(self) -> None:
-        command = [PYTHON, "-W", "ignore", str(SERVER), "--port", str(self.port), *(["--digest"] if self.digest else [])]
+        command = [
+            PYTHON,
+            "-W",
+            "ignore",
+            str(SERVER),
+            "--port",
+            str(self.port),
+            *(["--digest"] if self.digest else []),
+        ]
         self.process = subprocess.Popen(
             [*command, *(json.dumps(mount) for mount in self.mounts)],
             stdin=subprocess.PIPE,
@@ -195,3 +206,15 @@ def garbage(connection: socket.socket) -> None:
     for _ in range(100):
         connection.sendall(os.urandom(4096))
         time.sleep(0.01)
+
+
+def mjpeg(connection: socket.socket) -> None:
+    """A web camera: pictures one after another, without times, 12 a second, each brighter than the one before."""
+    connection.recv(4096)
+    connection.sendall(b"HTTP/1.0 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=cut\r\n\r\n")
+    for number in range(1000):
+        image = np.full((120, 160, 3), 40 + number % 200, np.uint8)
+        picture = cv2.imencode(".jpg", image)[1].tobytes()
+        head = f"--cut\r\nContent-Type: image/jpeg\r\nContent-Length: {len(picture)}\r\n\r\n".encode()
+        connection.sendall(head + picture + b"\r\n")
+        time.sleep(1 / 12)

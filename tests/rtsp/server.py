@@ -34,7 +34,7 @@ def launch_line(mount):
     if mount.get("file"):
         # Packets in their own time, from a loop that the pad probe below closes.
         return (
-            f"( filesrc location=\"{mount['file']}\" ! qtdemux name=d d.video_0 ! queue ! h264parse config-interval=-1 "
+            f'( filesrc location="{mount["file"]}" ! qtdemux name=d d.video_0 ! queue ! h264parse config-interval=-1 '
             "! identity sync=true ! rtph264pay name=pay0 pt=96 config-interval=-1 )"
         )
     width, height, fps = mount.get("width", 320), mount.get("height", 240), mount.get("fps", 15)
