@@ -140,15 +140,16 @@ class Camera:
         self.link.frame(self._seen, now)
         if message["k"] == "frame":
             self._show(message, count)
+        self._note_state()
 
     def _show(self, message: dict[str, Any], count: int) -> None:
         assert self.process is not None
         place, taken = place_in(message), float(message["t"])
-        looks = place.width, place.height, str(message["codec"])[:32]
-        if looks != self._looks:
-            if self._looks[2]:
-                self._news.append(("changed", f"{_words(looks)}, was {_words(self._looks)}"))
-            self._looks = looks
+        looks, before = (place.width, place.height, str(message["codec"])[:32]), self._looks
+        self._looks = looks
+        self._note_state()
+        if before[2] and looks != before:
+            self._news.append(("changed", f"{_words(looks)}, was {_words(before)}"))
         if self.pending is not None:
             self.dropped["replaced"] += 1
         self._latest_time = max(self._wall(taken), self._latest_time + _STEP)
@@ -165,18 +166,21 @@ class Camera:
 
     def news(self, now: float) -> list[CameraNotice]:
         """What has happened since the last call."""
+        self._note_state()
+        told, self._news = self._news, []
+        time = self._wall(now)
+        return [CameraNotice(self.config.name, kind, time, reason) for kind, reason in told]
+
+    def _note_state(self) -> None:
         state = self.link.state
         if state == "live" and self._told != "online":
             self._told = "online"
-            self._news.insert(0, ("online", _words(self._looks) if self._looks[2] else ""))
+            self._news.append(("online", _words(self._looks) if self._looks[2] else ""))
             log.info("camera %s: frames come", self.config.name)
         elif state in ("waiting", "stalled", "ended") and self._told != "offline":
             self._told = "offline"
             self._news.append(("offline", self.link.reason))
             log.warning("camera %s: %s", self.config.name, self.link.reason)
-        told, self._news = self._news, []
-        time = self._wall(now)
-        return [CameraNotice(self.config.name, kind, time, reason) for kind, reason in told]
 
     def state(self, now: float) -> CameraState:
         """How it is doing."""
