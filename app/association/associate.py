@@ -50,8 +50,9 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
     if config.overlaps is None:
         distances[seen_apart(ordered, distances, config)] += np.float32(config.apart_penalty)
     crowd = Crowd(config.crowd_people, config.crowd_step)
-    merges = agglomerate(distances, config.threshold, config.linkage, crowd=crowd)
-    limit = crowd.limit(config.threshold, comparable(distances) - len(merges))
+    people = comparable(distances)
+    merges = agglomerate(distances, config.threshold, config.linkage, crowd=crowd, people=people)
+    limit = crowd.limit(config.threshold, people - len(merges))
     groups: dict[int, list[int]] = {i: [i] for i in range(len(ordered))}
     links: dict[int, list[Link]] = {i: [] for i in groups}
     for merge in merges:

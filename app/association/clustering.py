@@ -60,6 +60,7 @@ def agglomerate(
     linkage: Linkage = "average",
     sizes: npt.NDArray[np.float64] | None = None,
     crowd: Crowd = ANY_CROWD,
+    people: int | None = None,
 ) -> list[Merge]:
     """Joins the two closest clusters again and again until none are within the threshold.
 
@@ -77,6 +78,7 @@ def agglomerate(
         linkage: `average`: the mean over all pairs of members; `complete`: the largest.
         sizes: How many members each item counts for, `(n,)`; 1 each where left out.
         crowd: What the number of people does to the threshold.
+        people: How many items can be compared with another; counted where left out.
 
     Returns:
         The joins in the order they were made.
@@ -90,7 +92,7 @@ def agglomerate(
     nearest = work.argmin(axis=1)
     best = work[np.arange(count), nearest]
     merges: list[Merge] = []
-    people = comparable(work)
+    people = comparable(work) if people is None else people
     while True:
         first = int(best.argmin())
         if not best[first] <= crowd.limit(threshold, people - len(merges)):

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from app.association.clustering import agglomerate, contracted
+from app.association.clustering import Crowd, Linkage, agglomerate, contracted
 from app.association.corrections import Corrections
 from app.association.ground import Ground
 from app.association.looks import Looks
@@ -25,6 +25,9 @@ IntArray = npt.NDArray[np.intp]
 BoolArray = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
 
+BLOCK = 256
+"""Tracklets of which the time in common with all others is held at once."""
+
 NEAR = 0.15
 """How far over the threshold two tracklets are still worth a look at where they stand."""
 
@@ -35,6 +38,7 @@ class Evidence:
     Attributes:
         memory: The tracklets.
         corrections: The operator's word.
+        people: How many identities are remembered.
     """
 
     def __init__(
@@ -46,7 +50,9 @@ class Evidence:
         """Knows nothing of any camera yet; see `OnlineAssociator`."""
         self.memory = Memory()
         self.corrections = corrections
+        self.people = 0
         self._config = config
+        self._crowd = Crowd(config.crowd_people, config.crowd_step)
         self._looks = Looks(config)
         self._overlaps = Overlaps()
         self._transits = Transits(config.remember_seconds)
@@ -56,6 +62,11 @@ class Evidence:
     def config(self) -> AssociationConfig:
         """The association's settings."""
         return self._config
+
+    @property
+    def limit(self) -> float:
+        """The largest distance at which tracklets are linked, among so many people."""
+        return self._crowd.limit(self._config.threshold, self.people)
 
     @property
     def warnings(self) -> list[str]:
@@ -143,7 +154,7 @@ class Evidence:
             found: dict[object, int] = {}
             for i, row in enumerate(rows):
                 labels[i] = found.setdefault(self.corrections.group(self.memory.at(int(row)).item.key), i)
-        return clusters(distances, never, labels, self._config)
+        return clusters(distances, never, labels, self.limit, self._config.linkage)
 
     def transit(self, rows: IntArray, others: IntArray, identity: IntArray, count: int) -> Floats:
         """What the time since each identity was last seen adds to the distance of tracklets, `(n, count)`.
@@ -174,9 +185,33 @@ class Evidence:
         memory = self.memory
         first, second = sorted((row, other), key=lambda each: memory.first[each])
         seconds = float(memory.first[second] - memory.last[first])
-        if distance <= self._config.threshold - SURE and memory.camera[first] != memory.camera[second] and seconds >= 0:
+        if distance <= self.limit - SURE and memory.camera[first] != memory.camera[second] and seconds >= 0:
             self._transits.room(len(memory.names))
             self._transits.learn(int(memory.camera[first]), int(memory.camera[second]), seconds)
+
+    def learn_again(self, rows: IntArray) -> None:
+        """Learns from who is known to be who: which cameras see a common place, and how long people take.
+
+        Args:
+            rows: Decided tracklets, no two the same.
+        """
+        memory = self.memory
+        self._room()
+        rows = rows[np.argsort(memory.first[rows], kind="stable")]
+        cameras, numbers = memory.camera[rows], memory.number[rows]
+        for start in range(0, len(rows), BLOCK):
+            mine = slice(start, start + BLOCK)
+            at_once = self._at_once(rows[mine], rows)
+            same = at_once & (numbers[mine, None] == numbers)
+            self._overlaps.learn(rows[mine], cameras[mine], rows, cameras, at_once)
+            self._overlaps.learn_same(rows[mine], cameras[mine], rows, cameras, same)
+        order = np.argsort(numbers, kind="stable")
+        before, after = rows[order[:-1]], rows[order[1:]]
+        seconds = memory.first[after] - memory.last[before]
+        moved = (np.diff(numbers[order]) == 0) & (memory.camera[before] != memory.camera[after]) & (seconds >= 0)
+        self._transits.room(len(memory.names))
+        for i in np.flatnonzero(moved).tolist():
+            self._transits.learn(int(memory.camera[before[i]]), int(memory.camera[after[i]]), float(seconds[i]))
 
     def _room(self) -> None:
         self._overlaps.room(len(self.memory.known), len(self.memory.names))
@@ -196,7 +231,7 @@ class Evidence:
             there = np.flatnonzero(theirs == camera)
             nearest = there[distances[:, there].argmin(axis=1)]
             i = np.arange(len(rows))
-            sure = distances[i, nearest] <= self._config.threshold - SURE
+            sure = distances[i, nearest] <= self.limit - SURE
             same[i, nearest] = sure & at_once[i, nearest]
         self._overlaps.learn_same(rows, cameras, others, theirs, same)
         for i, j in zip(*np.nonzero(same), strict=True):
@@ -217,19 +252,21 @@ class Evidence:
         if not known.any():
             return
         maybe = at_once & known[memory.camera[rows][:, None], memory.camera[others]]
-        maybe &= distances <= self._config.threshold + NEAR
+        maybe &= distances <= self.limit + NEAR
         for i, j in zip(*np.nonzero(maybe), strict=True):
             first, second = (memory.at(int(row)).item for row in (rows[i], others[j]))
             if self._ground.far(self._ground.apart(first.camera, first.tracklet, second.camera, second.tracklet)):
                 never[i, j], distances[i, j] = True, np.inf
 
 
-def clusters(distances: FloatArray, never: BoolArray, labels: IntArray, config: AssociationConfig) -> list[list[int]]:
+def clusters(
+    distances: FloatArray, never: BoolArray, labels: IntArray, threshold: float, linkage: Linkage
+) -> list[list[int]]:
     """Clusters items of which those of one label stay together; positions, each cluster in order."""
     names, part = np.unique(labels, return_inverse=True)
     sizes = np.bincount(part).astype(np.float64)
     found = {i: np.flatnonzero(part == i).tolist() for i in range(len(names))}
-    merges = agglomerate(contracted(distances, never, part), config.threshold, config.linkage, sizes)
+    merges = agglomerate(contracted(distances, never, part), threshold, linkage, sizes)
     for merge in merges:
         found[merge.first] += found.pop(merge.second)
     return sorted(sorted(group) for group in found.values())

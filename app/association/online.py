@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
 from app.association.corrections import Corrections
-from app.association.describing import described, joined, route_of
-from app.association.events import Appeared, Event, Key, Left, Merged, Moved, Split, Visit
+from app.association.describing import route_of
+from app.association.events import Event, Key, Visit
 from app.association.evidence import Evidence
 from app.association.joint import choose, sums
 from app.association.memory import Known, order
-from app.association.revising import Change, revised
+from app.association.register import Register
+from app.association.revising import revised
 from app.association.types import CameraTracklet, Identity, Link
 from app.config_association import AssociationConfig
 from reid_model.features import FloatArray
 
 IntArray = npt.NDArray[np.intp]
-
-MEMBERS = 8
-"""Tracklets of an identity whose looks are kept."""
-
-SLICE_SECONDS = 0.5
-"""Seconds of recordings that `replay` takes for one moment."""
 
 
 class OnlineAssociator:
@@ -34,7 +28,8 @@ class OnlineAssociator:
     `observe` takes tracklets, `advance` moves the clock and decides what is due. What is observed between two calls of
     `advance` is one moment: its order makes no difference. A new tracklet waits `wait_seconds`, then all that are due
     are grouped by the offline clustering and given to identities by one assignment; who fits nobody is a new identity.
-    From time to time the recent decisions are looked back on by the offline clustering, and changed with an event.
+    From time to time the recent decisions are looked back on by the offline clustering, and changed with an event. The
+    more people are remembered, the more alike two must look (`Crowd`).
 
     Identities have numbers that are never given twice.
 
@@ -64,10 +59,8 @@ class OnlineAssociator:
         self._config = config
         self._evidence = Evidence(config, corrections or Corrections(), homographies or {})
         self._memory = self._evidence.memory
+        self._register = Register(config, self._evidence, first_number)
         self._waiting: dict[Key, tuple[CameraTracklet, bool]] = {}
-        self._members: dict[int, list[int]] = {}
-        self._gone: set[int] = set()
-        self._next = first_number
         self._now = -np.inf
         self._revised: float | None = None
         self._changed = False
@@ -77,16 +70,51 @@ class OnlineAssociator:
         """What is not as it should be, a line each."""
         return self._evidence.warnings
 
+    def recall(self, known: Iterable[tuple[CameraTracklet, int]]) -> None:
+        """Takes over who was known before a restart; nothing is said of it.
+
+        What cameras look like and which see a common place is learned from it anew. Whoever had left by the time of the
+        latest tracklet is taken as told of. Numbers given from now on are above all of these.
+
+        Args:
+            known: Tracklets of the last `remember_seconds` and the number, ≥ 1, of each one's identity; one that goes
+                on growing may be observed again.
+
+        Raises:
+            ValueError: If something was observed or recalled before, a tracklet occurs twice, a number is below 1, or
+                exemplars come from different models.
+        """
+        if len(self._memory.rows()) or self._waiting:
+            raise ValueError("recall: expected an associator that has observed nothing yet")
+        rows: list[int] = []
+        for item, number in sorted(known, key=lambda pair: order(pair[0])):
+            if number < 1:
+                raise ValueError(f"recall: expected identity numbers from 1, given {number}")
+            if item.key in self._memory.row_of:
+                camera, track = item.key
+                raise ValueError(f"recall: expected each tracklet once, given {camera} track {track} twice")
+            row = self._memory.add(Known(item, False, -np.inf))
+            self._evidence.look(row)
+            self._register.put(row, number, None)
+            self._register.next = max(self._register.next, number + 1)
+            rows.append(row)
+        if rows:
+            self._evidence.learn_again(np.array(rows, np.intp))
+            self._register.told_until(float(self._memory.last[rows].max()))
+
     def observe(self, item: CameraTracklet, *, finished: bool = True) -> None:
         """Takes a tracklet; a later state of one that is growing replaces the earlier one.
+
+        The finished state replaces any other, also where it is shorter: a track that went over to somebody else is
+        taken apart when it ends. It is final, whatever comes after it.
 
         Args:
             item: The tracklet.
             finished: Whether it will not grow any more.
         """
         before = self._waiting.get(item.key)
-        # Of two states in one moment the longer counts, in whichever order they come.
-        if before is None or (len(item.tracklet), finished) > (len(before[0].tracklet), before[1]):
+        # Of two states in one moment the later counts, in whichever order they come.
+        if before is None or (finished, len(item.tracklet)) > (before[1], len(before[0].tracklet)):
             self._waiting[item.key] = item, finished
 
     def advance(self, now: float) -> list[Event]:
@@ -107,21 +135,22 @@ class OnlineAssociator:
         events: list[Event] = []
         self._release(self._take_in(), events)
         memory = self._memory
-        due = [row for row in memory.rows() if memory.number[row] == 0 and memory.at(row).due <= now]
+        due = [row for row in np.flatnonzero(memory.number == 0).tolist() if memory.at(row).due <= now]
         self._decide(due, events)
         if self._revised is None:
             self._revised = now
         often = self._config.revise_seconds
         if self._changed or (often and now - self._revised >= often):
             self._revise(events)
-        self._let_go(events)
+        self._register.leave(now, events)
+        self.forgotten = self._register.forget(now)
         return events
 
     def flush(self) -> list[Event]:
         """Decides everything that waits, at the end of all streams, and looks back once more."""
         events: list[Event] = []
         self._release(self._take_in(), events)
-        self._decide([row for row in self._memory.rows() if self._memory.number[row] == 0], events)
+        self._decide(np.flatnonzero(self._memory.number == 0).tolist(), events)
         if self._changed or self._config.revise_seconds:
             self._revise(events)
         return events
@@ -141,14 +170,11 @@ class OnlineAssociator:
 
         Their tracklets have no views: those are kept as numbers to compare, and in the gallery.
         """
-        return [self._described(number) for number in sorted(self._members)]
+        return [self._register.described(number) for number in sorted(self._register.members)]
 
     def route(self, number: int) -> tuple[Visit, ...]:
         """Where and when a person was seen, as far as is remembered, in order of time; empty where nobody is known."""
-        return route_of(self._memory, self._members.get(number, []))
-
-    def _described(self, number: int) -> Identity:
-        return described(self._memory, number, self._members[number], self._config.threshold)
+        return route_of(self._memory, self._register.members.get(number, []))
 
     # What comes in
 
@@ -161,23 +187,26 @@ class OnlineAssociator:
                 row = memory.add(Known(item, finished, self._now + self._config.wait_seconds))
             else:
                 known = memory.at(row)
-                if len(item.tracklet) < len(known.item.tracklet):
+                shorter = len(item.tracklet) < len(known.item.tracklet)
+                if known.finished or (shorter and not finished):
                     continue
-                known.item, known.finished = item, known.finished or finished
+                known.item, known.finished = item, finished
                 memory.update(row)
                 if memory.number[row]:
                     changed.append(row)
+                    # What was decided with somebody else's boxes and views is looked at again at once.
+                    self._changed |= shorter
             self._evidence.look(row)
             if memory.number[row]:
-                self._spare(int(memory.number[row]))
+                self._register.spare(int(memory.number[row]))
         self._waiting.clear()
+        self._evidence.people = len(self._register.members)
         return changed
 
     def _release(self, rows: list[int], events: list[Event]) -> None:
         """Takes tracklets out of identities that they have grown to contradict."""
         for row in self._memory.sorted(rows):
-            number = int(self._memory.number[row])
-            members = self._members[number]
+            members = self._register.members[int(self._memory.number[row])]
             if len(members) < 2:
                 continue
             others = np.array([each for each in members if each != row])
@@ -186,10 +215,7 @@ class OnlineAssociator:
                 # Whoever was seen later is the one in doubt.
                 later = self._memory.sorted([row, int(others[against][0])])[1]
                 other = row if later != row else int(others[against][0])
-                self._put(later, self._new_number(), None)
-                reason = f"seen at once with {_name(self._memory.at(other).item.key)}"
-                into = int(self._memory.number[later])
-                events.append(Split(number, self._now, into, (self._memory.at(later).item.key,), reason))
+                self._register.part(later, other, self._now, events)
 
     # Deciding
 
@@ -197,7 +223,7 @@ class OnlineAssociator:
         """Gives undecided tracklets identities, all together."""
         if not rows:
             return
-        memory, config = self._memory, self._config
+        memory = self._memory
         due = np.array(memory.sorted(self._told(rows, events)), np.intp)
         if not len(due):
             return
@@ -210,11 +236,11 @@ class OnlineAssociator:
         between[barred] = np.inf
         groups = self._evidence.groups(due, between, barred)
         numbers, totals, counts, extra = self._against(groups, due, decided, distances[:, len(due) :], never)
-        taken = choose(totals, counts, between, groups, extra, config.threshold) if len(numbers) else []
+        taken = choose(totals, counts, between, groups, extra, self._evidence.limit) if len(numbers) else []
         where = {choice.group: (int(numbers[choice.identity]), choice.distance) for choice in taken}
         for i, group in enumerate(groups):
             number, distance = where.get(i, (0, 0.0))
-            self._settle(due, group, number or self._new_number(), distance, others, distances, events)
+            self._settle(due, group, number or self._register.new_number(), distance, others, distances, events)
 
     def _told(self, rows: Sequence[int], events: list[Event]) -> list[int]:
         """Gives those of whom the operator has said who they are to that identity; the others are left."""
@@ -232,8 +258,8 @@ class OnlineAssociator:
             key = memory.at(row).item.key
             number = known.get(corrections.group(key), 0) if key in corrections.named else 0
             if number:
-                self._announce(row, number, events)
-                self._put(row, number, None)
+                self._register.announce(row, number, events)
+                self._register.put(row, number, None)
             else:
                 left.append(row)
         return left
@@ -249,7 +275,7 @@ class OnlineAssociator:
         """Groups against those identities that anybody new is near: numbers, sums, counts and other evidence."""
         memory = self._memory
         never = never[:, len(due) :]
-        near = (np.where(never, np.inf, distances) <= self._config.threshold).any(axis=0)
+        near = (np.where(never, np.inf, distances) <= self._evidence.limit).any(axis=0)
         numbers = np.unique(memory.number[decided[near]])
         mine = np.isin(memory.number[decided], numbers)
         rows, distances, never = decided[mine], distances[:, mine], never[:, mine]
@@ -283,52 +309,8 @@ class OnlineAssociator:
                     self._evidence.learn_transit(int(others[j]), row, between)
             outside = np.where(members | (others == row), np.inf, distances[i])
             memory.at(row).nearest = float(outside.min()) if np.isfinite(outside.min(initial=np.inf)) else None
-            self._announce(row, number, events)
-            self._put(row, number, link)
-
-    def _announce(self, row: int, number: int, events: list[Event]) -> None:
-        memory = self._memory
-        item, members = memory.at(row).item, self._members.get(number, [])
-        first = float(memory.first[row])
-        if not members:
-            events.append(Appeared(number, first, item.key))
-            return
-        if number in self._gone:
-            self._gone.discard(number)
-            events.append(Appeared(number, first, item.key, again=True))
-        before = [each for each in members if memory.first[each] <= first] or members
-        latest = max(before, key=lambda each: (memory.last[each], order(memory.at(each).item)))
-        if memory.camera[latest] != memory.camera[row]:
-            events.append(Moved(number, first, item.key, memory.names[memory.camera[latest]]))
-
-    def _put(self, row: int, number: int, link: Link | None) -> None:
-        """Makes a tracklet a member of an identity and of no other."""
-        memory = self._memory
-        before = int(memory.number[row])
-        if before > 0:
-            self._members[before].remove(row)
-            if not self._members[before]:
-                del self._members[before]
-                self._gone.discard(before)
-        members = self._members.setdefault(number, [])
-        members.append(row)
-        memory.number[row] = number
-        memory.at(row).link = link
-        self._spare(number)
-
-    def _spare(self, number: int) -> None:
-        """Forgets what an identity's tracklets look like of which others say the same."""
-        memory = self._memory
-        looked = [each for each in self._members[number] if memory.slot[each] >= 0]
-        if len(looked) > MEMBERS:
-            # The camera that knows them best can spare its oldest look.
-            cameras = np.bincount(memory.camera[looked])
-            most = [each for each in looked if memory.camera[each] == cameras.argmax()]
-            self._evidence.unlook(min(most, key=lambda each: (memory.last[each], order(memory.at(each).item))))
-
-    def _new_number(self) -> int:
-        self._next += 1
-        return self._next - 1
+            self._register.announce(row, number, events)
+            self._register.put(row, number, link)
 
     # Looking back
 
@@ -336,100 +318,7 @@ class OnlineAssociator:
         """Clusters recent tracklets anew, and says what that changes."""
         self._revised = self._now
         self._changed = False
+        self._evidence.people = len(self._register.members)
         since = self._now - self._config.recent_seconds
-        for change in revised(self._evidence, self._members, since, self._new_number):
-            self._carry_out(change, events)
-
-    def _carry_out(self, change: Change, events: list[Event]) -> None:
-        memory = self._memory
-        keys = tuple(memory.at(row).item.key for row in change.rows)
-        whole = len(change.rows) == len(self._members[change.origin])
-        gone = change.origin in self._gone
-        for row in change.rows:
-            link = memory.at(row).link
-            self._put(row, change.to, link if whole else None)
-        if change.first_link is not None:
-            memory.at(change.rows[0]).link = change.first_link
-        if whole and change.known:
-            events.append(Merged(change.to, self._now, change.origin, keys, change.reason))
-            if not gone:
-                self._gone.discard(change.to)
-        else:
-            events.append(Split(change.origin, self._now, change.to, keys, change.reason))
-
-    def _let_go(self, events: list[Event]) -> None:
-        """Says who has left, and forgets who was not seen for long."""
-        config, memory, self.forgotten = self._config, self._memory, []
-        unseen = self._now - config.late_seconds
-        rows = memory.rows()
-        rows = rows[memory.number[rows] > 0]
-        away = np.unique(memory.number[rows[memory.last[rows] < unseen - config.leave_seconds]])
-        for number in (each for each in away.tolist() if each not in self._gone):
-            members = self._members[number]
-            latest = max(members, key=lambda row: (memory.last[row], order(memory.at(row).item)))
-            if memory.last[latest] < unseen - config.leave_seconds:
-                self._gone.add(number)
-                events.append(Left(number, float(memory.last[latest]), memory.at(latest).item.key))
-        old = rows[memory.last[rows] < unseen - config.remember_seconds]
-        for number in np.unique(memory.number[old]).tolist():
-            dropped = old[memory.number[old] == number].tolist()
-            self.forgotten.append(described(memory, number, dropped, config.threshold))
-            self._members[number] = [row for row in self._members[number] if row not in dropped]
-            for row in dropped:
-                self._evidence.forget(row)
-            if not self._members[number]:
-                del self._members[number]
-                self._gone.discard(number)
-
-
-def replay(
-    tracklets: Sequence[CameraTracklet],
-    config: AssociationConfig,
-    *,
-    corrections: Corrections | None = None,
-    homographies: Mapping[str, Sequence[Sequence[float]]] | None = None,
-    delays: Mapping[str, float] | None = None,
-) -> list[Identity]:
-    """Links finished tracklets as if they came live, each when it ends.
-
-    Args:
-        tracklets: Tracklets of all cameras; a track number occurs once in a camera.
-        config: The association's settings.
-        corrections: The operator's word.
-        homographies: Of cameras by name, 3 × 3, from source pixels to metres on a common ground.
-        delays: Seconds by which the tracklets of a camera come late, by its name.
-
-    Returns:
-        Identities by number, which is in order of decision; every tracklet is a member of exactly one.
-
-    Raises:
-        ValueError: If a camera has two tracklets of one number, or exemplars come from different models.
-    """
-    keys = [item.key for item in tracklets]
-    if len(set(keys)) < len(keys):
-        camera, number = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"tracklets: expected each track number once in a camera, given {camera} track {number} twice")
-    associator = OnlineAssociator(config, corrections=corrections, homographies=homographies)
-    arrival = [float(item.tracklet.times[-1]) + (delays or {}).get(item.camera, 0.0) for item in tracklets]
-    found: list[Identity] = []
-    moments = np.ceil(np.array(arrival) / SLICE_SECONDS).astype(np.int64)
-    # Between arrivals only what waits for its decision makes a moment worth a look.
-    later = moments + int(np.ceil(config.wait_seconds / SLICE_SECONDS))
-    order_of = np.argsort(moments, kind="stable")
-    position = 0
-    for moment in np.unique(np.concatenate([moments, later[later <= moments.max(initial=0)]])).tolist():
-        while position < len(order_of) and moments[order_of[position]] <= moment:
-            associator.observe(tracklets[int(order_of[position])])
-            position += 1
-        associator.advance(moment * SLICE_SECONDS)
-        found += associator.forgotten
-    associator.flush()
-    whole = {item.key: item for item in tracklets}
-    return [
-        replace(identity, members=tuple(whole[member.key] for member in identity.members))
-        for identity in joined([*found, *associator.identities()])
-    ]
-
-
-def _name(key: Key) -> str:
-    return f"{key[0]} track {key[1]}"
+        for change in revised(self._evidence, self._register.members, since, self._register.new_number):
+            self._register.carry_out(change, self._now, events)

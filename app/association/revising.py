@@ -68,7 +68,7 @@ def revised(
     distances, never = np.minimum(distances, distances.T), never | never.T
     distances[never] = np.inf
     stuck = distances - np.float32(STICK) * (numbers[:, None] == numbers)
-    found = clusters(stuck, never, _together(evidence, rows), evidence.config)
+    found = clusters(stuck, never, _together(evidence, rows), evidence.limit, evidence.config.linkage)
     targets = _numbered(found, numbers, np.array([len(memory.at(int(row)).item.tracklet) for row in rows]))
     changes: list[Change] = []
     for group, target in zip(found, targets, strict=True):
@@ -76,7 +76,7 @@ def revised(
         stay = [i for i in group if numbers[i] == to]
         for origin in sorted({int(numbers[i]) for i in group} - {to}):
             moved = [i for i in group if numbers[i] == origin]
-            link, reason = _why(memory, rows, distances, moved, stay, evidence.config.threshold)
+            link, reason = _why(memory, rows, distances, moved, stay, evidence.limit)
             changes.append(Change(origin, to, bool(target), tuple(int(rows[i]) for i in moved), link, reason))
             stay += moved
     return changes

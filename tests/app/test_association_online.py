@@ -14,7 +14,7 @@ from app.association import CameraTracklet, OnlineAssociator, associate, replay
 from app.association.constraints import simultaneous
 from app.association.corrections import ContradictionError, Correction, Corrections
 from app.association.events import Appeared, Left, Merged, Moved, Split, Visit
-from app.association.online import MEMBERS
+from app.association.register import MEMBERS
 from app.config_association import AssociationConfig
 from tests.app.test_association import People, keys, seen
 

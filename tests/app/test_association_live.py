@@ -1,0 +1,107 @@
+"""What live cameras ask of online association: tracklets that grow, a restart, and a crowd."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from app.association import CameraTracklet, OnlineAssociator, replay
+from app.association.events import Left
+from tests.app.test_association import People, keys, seen
+from tests.app.test_association_online import CONFIG, crops, grouped, grown, run
+
+
+def test_a_track_that_is_taken_apart_when_it_ends():
+    # It went over to somebody else after a second, and grew for six; the first part alone keeps its number.
+    whole = seen("east", 1, range(0, 60), crops(1, 2))
+    first = replace(seen("east", 1, range(0, 12), crops(0)).tracklet, boxes=whole.tracklet.boxes[:12])
+    second = seen("east", 9, range(12, 60), crops(1))
+    known = [seen("west", person + 1, range(0, 20), crops(person)) for person in range(2)]
+    for wait in (0.0, 30.0):  # decided while it grew, or after it ended
+        associator = OnlineAssociator(CONFIG.model_copy(update={"wait_seconds": wait, "revise_seconds": 0.0}))
+        for item in known:
+            associator.observe(item)
+        for last in range(10, 60, 10):
+            associator.observe(grown(whole, last), finished=False)
+            associator.advance(last / 10)
+        if not wait:
+            assert [("east", 1), ("west", 2)] in grouped(associator.identities())
+        associator.observe(whole, finished=False)
+        associator.observe(CameraTracklet("east", first))
+        associator.observe(second)
+        associator.observe(whole, finished=False)  # late, and not the last word
+        associator.advance(6.0)
+        associator.observe(whole, finished=False)
+        associator.advance(40.0)
+        assert grouped(associator.identities()) == [[("east", 1), ("west", 1)], [("east", 9), ("west", 2)]], wait
+        (found,) = [each for each in associator.identities() if ("east", 1) in keys(each)]
+        assert len(found.members[0].tracklet) == 12
+
+
+def test_growing_tracklets_are_linked_like_finished_ones():
+    rng = np.random.default_rng(3)
+    tracklets = [
+        seen(camera, person + 1, range(start, start + 60), crops(person, 6))
+        for person in range(6)
+        for camera, start in (("east", int(rng.integers(0, 100))), ("west", int(rng.integers(80, 200))))
+    ]
+    whole = grouped(replay(tracklets, CONFIG))
+    assert [len(group) for group in whole] == [2] * 6
+    assert grouped(replay(tracklets, CONFIG, growing_seconds=1.0)) == whole
+
+
+def test_after_a_restart_people_are_who_they_were():
+    before = [
+        seen(camera, i + 1, range(30 * i, 30 * i + 25), crops(i)) for i in range(6) for camera in ("east", "west")
+    ]
+    after = [seen("hall", i + 1, range(300 + 20 * i, 320 + 20 * i), crops(i)) for i in range(6)]
+    config = CONFIG.model_copy(update={"leave_seconds": 5.0, "late_seconds": 0.0})
+    through = OnlineAssociator(config)
+    run(through, 25, *before)
+    again = OnlineAssociator(config)
+    again.recall([(item, number) for item in before if (number := through.identity_of(item.key))])
+    assert grouped(again.identities()) == grouped(through.identities())
+    common = [each._evidence._overlaps.common_place()[0, 1] for each in (through, again)]
+    assert common == [True, True], "that both see a common place is known at once"
+    both = []
+    for associator in (through, again):
+        events = []
+        for now in np.arange(25, 60, 0.5).tolist():
+            for item in after:
+                if now - 0.5 < item.tracklet.times[-1] <= now:
+                    associator.observe(item)
+            events += associator.advance(now)
+        both.append(events)
+    assert [event for event in both[0] if not isinstance(event, Left)] == [
+        event for event in both[1] if not isinstance(event, Left)
+    ]
+    assert len(both[1]) >= 12
+    numbers = [[each.identity_of(item.key) for item in after] for each in (through, again)]
+    assert numbers[0] == numbers[1] == [through.identity_of(("east", i + 1)) for i in range(6)]
+    # Somebody new has a number that nobody had, and a track that went on growing over the restart is one.
+    fresh = OnlineAssociator(config)
+    fresh.recall([(grown(before[0], 10), 7)])
+    fresh.observe(before[0])
+    fresh.observe(seen("hall", 9, range(0, 20), crops(3)))
+    fresh.advance(4.0)
+    fresh.flush()
+    assert [(identity.number, keys(identity)) for identity in fresh.identities()] == [
+        (7, [("east", 1)]),
+        (8, [("hall", 9)]),
+    ]
+    for bad in ([(before[0], 0)], [(before[0], 1), (before[0], 2)]):
+        with pytest.raises(ValueError, match="recall"):
+            OnlineAssociator(config).recall(bad)
+    with pytest.raises(ValueError, match="recall"):
+        fresh.recall([])
+
+
+def test_among_many_people_two_must_look_more_alike():
+    # Of two views of a person, as far apart as links are among few people, and a crowd of others.
+    config = CONFIG.model_copy(update={"camera_people": float("inf"), "crowd_people": 4.0, "crowd_step": 0.08})
+    pair = [seen("east", 1, range(0, 20), crops(0, noise=0.45)), seen("west", 1, range(50, 70), crops(0, noise=0.45))]
+    others = [seen("hall", i + 1, [0], People(60, seed=8).crops(i)) for i in range(60)]
+    assert [("east", 1), ("west", 1)] in grouped(replay(pair, config))
+    assert [("east", 1), ("west", 1)] not in grouped(replay([*pair, *others], config))
+    few = config.model_copy(update={"crowd_people": 200.0})
+    assert [("east", 1), ("west", 1)] in grouped(replay([*pair, *others], few))
