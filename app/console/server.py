@@ -42,6 +42,7 @@ def serve_gallery(path: Path, config: Config, new_password: str | None, say: Cal
     embedder = load_embedder(config.embedder)
     with Gallery.open(gallery_file(path), model_id=embedder.model_id, config=config.gallery) as gallery:
         wall = RecordedWall(gallery)
+        wall.cameras()  # opens the recordings now, not while the first page waits
         console = Console(gallery, config, wall, Finder(gallery, config, wall, embedder))
         serve(console, new_password, say)
 
@@ -56,21 +57,25 @@ def serve(console: Console, new_password: str | None, say: Callable[[str], None]
     with listen(settings) as bound:
         _hand_out(console.gallery, new_password, say)
         scheme = "http" if settings.certificate is None else "https"
-        say(f"console at {scheme}://{settings.host}:{bound.getsockname()[1]}; Ctrl-C stops it")
-        server = _Server(
-            console,
-            uvicorn.Config(
-                make_app(console),
-                log_level="warning",
-                proxy_headers=settings.behind_proxy,
-                server_header=False,
-                ssl_certfile=settings.certificate,
-                ssl_keyfile=settings.key,
-                timeout_graceful_shutdown=GRACE_SECONDS,
-            ),
-        )
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        say(f"console at {scheme}://{host}:{bound.getsockname()[1]}; Ctrl-C stops it")
         with suppress(KeyboardInterrupt):
-            server.run(sockets=[bound])
+            make_server(console).run(sockets=[bound])
+
+
+def make_server(console: Console) -> uvicorn.Server:
+    """A server that is not started yet: run it in any thread, with a socket of `listen`, until its `should_exit`."""
+    settings = console.config.console
+    config = uvicorn.Config(
+        make_app(console),
+        log_level="warning",
+        proxy_headers=settings.behind_proxy,
+        server_header=False,
+        ssl_certfile=settings.certificate,
+        ssl_keyfile=settings.key,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+    )
+    return _Server(console, config)
 
 
 class _Server(uvicorn.Server):

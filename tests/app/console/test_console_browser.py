@@ -19,6 +19,7 @@ from playwright.sync_api import Page, sync_playwright
 from app.gallery import Gallery
 from reid_model.matching import distances
 from tests.app.console.scene import APART
+from tests.app.galleries import tracklet
 from tests.conftest import ROOT
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -140,6 +141,17 @@ def test_an_operator_finds_a_person_and_sets_right_who_is_who(running):
     until(page, "document.querySelector('dialog video').readyState >= 2")
     seen.look("clip")
     page.get_by_role("button", name="Close").click()
+
+    # Who is followed and seen again raises an alert on the page that is open.
+    page.get_by_role("button", name="Follow…").click()
+    page.get_by_label("Name of the follow").fill("<b>coat</b>")
+    page.get_by_role("button", name="Follow", exact=True).click()
+    page.get_by_text("Following “<b>coat</b>”.").wait_for()
+    with Gallery.open(folder / "gallery.db") as gallery:
+        _, features = gallery.sightings(["cam1"], track=person)
+        gallery.add_tracklets("cam3", [tracklet(5000, exemplars=features)])
+    page.get_by_text("“<b>coat</b>” was seen again: cam3").wait_for()
+    seen.look("alert")
 
     # They are one person; and then they are not.
     first.get_by_role("button", name=re.compile("^Same")).click()
