@@ -17,13 +17,16 @@ class LiveConfig(Section):
         default=3.0, description="Seconds without a frame after which a camera is connected anew.", gt=0, le=120
     )
     answer_seconds: float = Field(
-        default=3.0, description="Seconds that a camera may take to answer before it is asked anew.", gt=0, le=120
+        default=2.5,
+        description="Seconds that a camera may take to answer before it is asked anew; more for one that is slow.",
+        gt=0,
+        le=120,
     )
     retry_seconds: float = Field(
         default=0.5, description="Seconds before the first new attempt to connect; doubled at each.", gt=0, le=60
     )
     most_retry_seconds: float = Field(
-        default=3.0, description="Most seconds between two attempts to connect.", gt=0, le=600
+        default=2.0, description="Most seconds between two attempts to connect.", gt=0, le=600
     )
     refused_retry_seconds: float = Field(
         default=60.0,

@@ -61,6 +61,7 @@ class Camera:
         self.analysed = 0
         self.restarts = 0
         self._wall = wall
+        self._opened = False
         self._frames_before = 0
         self._count = 0
         self._late = 0
@@ -74,8 +75,9 @@ class Camera:
     # The process
 
     def started(self, process: Process) -> None:
-        """A new process decodes this camera."""
+        """A process begins to decode this camera."""
         self.process = process
+        self._opened = False
         self._frames_before += self._count
         self._count = self._late = 0
         self._arrivals.clear()
@@ -86,11 +88,15 @@ class Camera:
         return process
 
     def hear(self, message: dict[str, Any] | None, now: float) -> bool:
-        """Takes an answer of the process; returns whether it goes on.
+        """Takes an answer of the process; returns whether it is of use still.
+
+        One that could not even connect waits for the next attempt.
 
         Whatever a process says that cannot be meant is taken for a crash.
         """
         assert self.process is not None
+        if message is None and not self.link.running:
+            return False
         if message is None:
             self._crashed(self.process.exit_reason(), now)
             return False
@@ -111,6 +117,7 @@ class Camera:
         elif kind == "ready":
             self.link.ready(now)
         elif kind == "opened":
+            self._opened = True
             self.link.opened(now)
         elif kind == "ended":
             self.link.ended(now)
@@ -119,9 +126,9 @@ class Camera:
             cause, reason = str(message["cause"]), self.address.hidden(str(message["reason"]))
             if cause in ("crashed", "memory"):
                 self._crashed(reason, now)
-            else:
-                self.link.failed(reason, now, refused=cause == "password")
-            return False
+                return False
+            self.link.failed(reason, now, refused=cause == "password")
+            return not self._opened
         else:
             raise ValueError(kind)
         return True

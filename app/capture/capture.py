@@ -209,6 +209,10 @@ class Capture:
         action = camera.link.step(now)
         if action == "stop":
             self._retire(camera, kill=True)
+        elif action == "start" and camera.process is not None:
+            camera.process.tell({"rate": camera.rate, "again": True})
+            camera.started(camera.process)
+            camera.link.ready(now)
         elif action == "start":
             try:
                 process = self._launch(self._order(camera))

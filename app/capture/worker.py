@@ -1,7 +1,8 @@
 """The decoding process of one camera: `python -m app.capture.worker`, started by `app.capture.process`.
 
 The first line of its input says what to play; the address comes that way because arguments can be seen by others.
-Later lines change the rate. It ends when its input does, and dies with its parent. It answers in lines of JSON.
+Later lines change the rate, or have it try again after it has failed: a camera that is away for long costs no new
+process for each attempt. It ends when its input does, and dies with its parent. It answers in lines of JSON.
 """
 
 from __future__ import annotations
@@ -57,10 +58,13 @@ def main() -> None:
         given["stale_seconds"],
         Pacer(given["rate"]),
     )
-    threading.Thread(target=_listen, args=(order,), daemon=True).start()
-    _answer(answers, k="ready")
+    again = threading.Semaphore(1)
+    threading.Thread(target=_listen, args=(order, again), daemon=True).start()
+    ring = RingWriter(given["ring"], most)
     with contextlib.suppress(BrokenPipeError):
-        _answer(answers, **_play(order, RingWriter(given["ring"], most), answers))
+        while again.acquire() and not order.stopped.is_set():
+            _answer(answers, k="ready")
+            _answer(answers, **_play(order, ring, answers))
     # Threads of libraries are not waited for.
     os._exit(0)
 
@@ -107,11 +111,15 @@ def _answer(answers: IO[str], **message: Any) -> None:
     answers.write(json.dumps(message) + "\n")
 
 
-def _listen(order: Order) -> None:
-    """Takes new rates until the input ends; then the process does, whatever it waits for."""
+def _listen(order: Order, again: threading.Semaphore) -> None:
+    """Takes new rates and the word to try again until the input ends; then the process does, whatever it waits for."""
     for line in sys.stdin:
-        order.pacer.rate = json.loads(line)["rate"]
+        message = json.loads(line)
+        order.pacer.rate = message["rate"]
+        if message.get("again"):
+            again.release()
     order.stopped.set()
+    again.release()
     time.sleep(GRACE)
     os._exit(0)
 

@@ -45,7 +45,7 @@ def missing() -> str:
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+        return int(probe.getsockname()[1])
 
 
 class RtspServer:
@@ -111,7 +111,7 @@ class Wire:
     """A TCP proxy: forwards, holds back what comes from the camera, or cuts connections off."""
 
     def __init__(self, target: int) -> None:
-        self.target, self.held = target, False
+        self.target, self.held, self.refusing = target, False, False
         self._sockets: list[socket.socket] = []
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
@@ -122,8 +122,14 @@ class Wire:
         while not self._closed.is_set():
             try:
                 near, _ = self._listener.accept()
+            except OSError:
+                return
+            try:
+                if self.refusing:
+                    raise ConnectionRefusedError
                 far = socket.create_connection(("127.0.0.1", self.target), timeout=5)
             except OSError:
+                near.close()
                 continue
             self._sockets += [near, far]
             threading.Thread(target=self._carry, args=(near, far), daemon=True).start()
@@ -145,6 +151,18 @@ class Wire:
             near.close()
             far.close()
 
+    def hold(self) -> None:
+        self.held = True
+
+    def release(self) -> None:
+        self.held = False
+
+    def refuse(self, refusing: bool) -> None:
+        """Cuts all connections off and takes no more, or takes them again."""
+        self.refusing = refusing
+        if refusing:
+            self.reset()
+
     def reset(self) -> None:
         """Cuts all connections off, without a goodbye."""
         sockets, self._sockets = self._sockets, []
@@ -157,6 +175,8 @@ class Wire:
 
     def close(self) -> None:
         self._closed.set()
+        # A thread that waits in accept keeps the socket open otherwise.
+        self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
         self.reset()
 
@@ -203,9 +223,7 @@ class Answering:
 def garbage(connection: socket.socket) -> None:
     """Random bytes, whatever is asked."""
     connection.recv(4096)
-    for _ in range(100):
-        connection.sendall(os.urandom(4096))
-        time.sleep(0.01)
+    connection.sendall(os.urandom(65536))
 
 
 def mjpeg(connection: socket.socket) -> None:

@@ -6,7 +6,10 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from app.capture import CameraNotice, CameraState, Capture
 from app.config import CameraConfig
@@ -17,7 +20,8 @@ from app.sources import Frame
 class Watching:
     """A capture and all that came of it."""
 
-    def __init__(self, **settings: float) -> None:
+    def __init__(self, *, keep_images: bool = True, **settings: float) -> None:
+        self.keep_images = keep_images
         self.frames: dict[str, list[Frame]] = defaultdict(list)
         self.ages: list[float] = []
         self.notices: list[CameraNotice] = []
@@ -43,7 +47,8 @@ class Watching:
         self.capture.wait(seconds)
         for frame in self.capture.take():
             self.ages.append(time.time() - frame.time)
-            self.frames[frame.camera].append(frame)
+            kept = frame if self.keep_images else replace(frame, image=np.zeros((0, 0, 3), np.uint8))
+            self.frames[frame.camera].append(kept)
 
     def during(self, seconds: float) -> dict[str, int]:
         """How many frames of each camera come within some seconds."""

@@ -197,20 +197,37 @@ def test_reasons_are_told_once_and_hold_no_password(stage):
     process.say({"k": "failed", "cause": "other", "reason": "no rtsp://me:open-sesame@host/x\nnor open-sesame"})
     stage.until(lambda: stage.notices)
     stage.advance(1.0)
-    stage.until(lambda: len(stage.processes) == 2)
-    stage.processes[1].say({"k": "failed", "cause": "refused", "reason": "refused"})
+    # A process that could not connect is used again.
+    stage.until(lambda: process.orders == [{"rate": 15, "again": True}])
+    process.say({"k": "failed", "cause": "refused", "reason": "refused"})
     stage.until(lambda: stage.state().reason == "refused")
     assert stage.told() == [("offline", "no rtsp://***@host/x nor ***")]
 
 
 def test_a_refused_password_is_not_tried_again_for_a_minute(stage):
-    stage.add().say({"k": "failed", "cause": "password", "reason": "refused"})
+    process = stage.add()
+    process.say({"k": "failed", "cause": "password", "reason": "refused"})
     stage.until(lambda: stage.state().state == "waiting")
     stage.advance(59.0)
     time.sleep(0.05)
-    assert len(stage.processes) == 1
+    assert not process.orders
     stage.advance(2.0)
+    stage.until(lambda: process.orders)
+
+
+def test_a_process_whose_camera_had_answered_is_not_used_again_nor_is_one_that_dies_idle(stage):
+    process = stage.add()
+    process.say({"k": "opened", "codec": "h264"}, {"k": "failed", "cause": "closed", "reason": "closed"})
+    stage.until(lambda: process.state == "buried")
+    stage.advance(1.0)
     stage.until(lambda: len(stage.processes) == 2)
+    stage.processes[1].say({"k": "failed", "cause": "refused", "reason": "refused"})
+    stage.until(lambda: stage.state().reason == "refused")
+    stage.processes[1].say(None)
+    stage.until(lambda: stage.processes[1].state == "buried")
+    assert stage.state().restarts == 0
+    stage.advance(2.0)
+    stage.until(lambda: len(stage.processes) == 3)
 
 
 def test_another_size_or_codec_is_told(stage):
