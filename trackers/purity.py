@@ -17,7 +17,8 @@ from reid_model.matching import pair_distances
 from trackers.tracklet import Tracklet
 
 LONG_GAP = 2
-"""Frames missed in a row from which a change is sooner there than where the detector was least sure."""
+"""Usual steps from box to box from which a longer one is a gap: a change is sooner there than where the detector was
+least sure."""
 
 
 def taken_apart(tracklet: Tracklet, far: float) -> list[Tracklet]:
@@ -79,7 +80,8 @@ def _cut(tracklet: Tracklet, rows: npt.NDArray[np.intp], views: npt.NDArray[np.i
     if not len(between) or between[-1] + 1 == len(rows):
         return 0
     missed = frames[between + 1] - frames[between]
-    if missed.max() > LONG_GAP:
+    # Frames need not be numbered one by one: those of a live camera are by their time.
+    if missed.max() > LONG_GAP * np.median(np.diff(tracklet.frames)):
         return int(between[missed.argmax()]) + 1
     return int(between[tracklet.scores[rows[between]].argmin()]) + 1
 

@@ -22,7 +22,7 @@ def tracklet(who, views, frames=None, scores=None):
         exemplar_frames=np.array(views, np.int64),
         exemplar_times=np.array(views) / 10,
         exemplar_boxes=boxes_at(100 + np.array(views)).astype(np.float32),
-        exemplar_crops=tuple(np.full((2, 2, 3), view, np.uint8) for view in views),
+        exemplar_crops=tuple(np.full((2, 2, 3), view % 256, np.uint8) for view in views),
     )
 
 
@@ -53,6 +53,19 @@ def test_a_gap_says_more_than_a_low_score():
     scores[11] = 0.2
     first, second = taken_apart(tracklet([0, 0, 1, 1], [0, 10, 20, 30], frames, scores), 0.5)
     assert (first.frames[-1], second.frames[0]) == (12, 18)
+
+
+def test_where_it_is_cut_does_not_hang_on_how_frames_are_numbered():
+    """A live camera numbers its frames by milliseconds, and its steps are not quite even."""
+    frames = 100 * np.arange(31) + np.random.default_rng(0).integers(0, 20, 31)
+    scores = np.full(31, 0.9)
+    scores[14] = 0.3
+    views = frames[[0, 10, 20, 30]].tolist()
+    first, second = taken_apart(tracklet([0, 0, 1, 1], views, frames, scores), 0.5)
+    assert (first.frames[-1], second.frames[0]) == (frames[14], frames[15])
+    there = np.delete(np.arange(31), np.arange(16, 19))
+    first, second = taken_apart(tracklet([0, 0, 1, 1], views, frames[there], scores[there]), 0.5)
+    assert (first.frames[-1], second.frames[0]) == (frames[15], frames[19])
 
 
 def test_three_people_are_three_and_one_who_comes_back_is_not_forgotten():
