@@ -187,22 +187,28 @@ class Exemplars:
 
     def forget(self, track: int) -> Views | None:
         """Drops a track and hands out its views in the order they were seen; None where it has none."""
+        views = self.views(track)
         slot = self._slots.pop(track, None)
+        if slot is not None:
+            self._quality[slot] = 0
+            self._images[slot] = [None] * self._views
+            self._free.append(slot)
+        return views
+
+    def views(self, track: int) -> Views | None:
+        """A track's views in the order they were seen; None where it has none."""
+        slot = self._slots.get(track)
         if slot is None:
             return None
         kept = np.flatnonzero(self._quality[slot] > 0)
         kept = kept[np.argsort(self._times[slot, kept], kind="stable")]
-        views = Views(
+        return Views(
             self._pooled()[slot * self._views + kept],
             self._frames[slot, kept],
             self._times[slot, kept],
             self._boxes[slot, kept].astype(np.float32),
             tuple(self._images[slot][view] for view in kept.tolist()),
         )
-        self._quality[slot] = 0
-        self._images[slot] = [None] * self._views
-        self._free.append(slot)
-        return views
 
     def _pooled(self) -> Features:
         assert self._pool is not None, "no track has a view yet"

@@ -31,7 +31,7 @@ from trackers.gates import Mask
 from trackers.motion import Affine, Array, MotionModel, Steady, moved_centres, to_centre, to_corners
 from trackers.pairs import Pairs
 from trackers.purity import taken_apart
-from trackers.tracklet import Book, Image, Tracklet, record
+from trackers.tracklet import Book, Ids, Image, Tracklet, record
 from trackers.tracks import Tracks
 
 Indices = npt.NDArray[np.intp]
@@ -56,16 +56,17 @@ class Tracker:
 
     Args:
         config: The settings; the defaults if None.
+        first_number: The first track's number, ≥ 1: numbers go on where an earlier tracker of the camera ended.
     """
 
-    def __init__(self, config: TrackerConfig | None = None) -> None:
+    def __init__(self, config: TrackerConfig | None = None, first_number: int = 1) -> None:
         self.config = config or TrackerConfig()
         self._motion = MotionModel(self.config)
         self._steady = Steady(self.config.steadiness)
         self._exemplars = Exemplars(self.config.exemplars)
         self._strangers = Strangers(self.config.appearance_neutral)
         self._book = Book()
-        self._next_key = self._next_number = 1
+        self._next_key, self._next_number = 1, first_number
         self._clock = 0.0
         self._time: float | None = None
         self._tracks = self._new(np.zeros((0, 4)), np.zeros(0))
@@ -150,6 +151,40 @@ class Tracker:
         """
         ended, self._ended = self._ended, []
         return ended
+
+    @property
+    def numbers(self) -> Ids:
+        """Numbers of the confirmed tracks, those out of sight among them, shape `(n,)`, ascending."""
+        return np.sort(self._tracks.numbers[self._tracks.confirmed])
+
+    @property
+    def next_number(self) -> int:
+        """The next track's number: those before it are given."""
+        return self._next_number
+
+    def growing(self, most: int = 4096) -> list[Tracklet]:
+        """The confirmed tracks as they are by now, by number; they go on.
+
+        Whoever calls this now and then, as a live camera does, bounds what is kept: of a track of more than `most`
+        boxes the older ones are thinned out, for good, though not its views: their frames may then be missing among
+        those of the boxes. A tracklet here may still turn out to be several people's: `finished` then gives its number
+        to the first of them only.
+
+        Args:
+            most: Boxes kept of a track, ≥ 2.
+
+        Raises:
+            RuntimeError: If a frame was begun by `observe` and not finished by `update`.
+        """
+        if self._frame is not None:
+            raise RuntimeError("growing: expected update to finish the frame before")
+        tracks = self._tracks
+        rows = np.flatnonzero(tracks.confirmed)
+        rows = rows[np.argsort(tracks.numbers[rows], kind="stable")]
+        return [
+            record(number, self._book.thinned(key, most), self._exemplars.views(key))
+            for key, number in zip(tracks.keys[rows].tolist(), tracks.numbers[rows].tolist(), strict=True)
+        ]
 
     def flush(self) -> list[Tracklet]:
         """Ends every track and returns the tracklets not yet handed out; the tracker is then empty.

@@ -122,6 +122,22 @@ class Book:
         if old in self._piles:
             self._piles[new].extend(self._piles.pop(old))
 
+    def thinned(self, track: int, most: int) -> npt.NDArray[np.void]:
+        """The boxes of a track in the order written; where there are more than `most`, older ones are let go first.
+
+        Every other box of the older half goes, for good, again and again: how many are kept is bounded however long
+        the track, and the latest are all there.
+        """
+        self._sort_out()
+        rows = np.concatenate([*self._piles.get(track, []), self._block[:0]])
+        while len(rows) > max(most, 2):
+            half = (len(rows) + 1) // 2
+            # The first box stays: it tells since when the person has been there.
+            rows = np.concatenate([rows[:half:2], rows[half:]])
+        if len(rows):
+            self._piles[track] = [rows]
+        return rows
+
     def tear_out(self, track: int) -> npt.NDArray[np.void]:
         """Takes the boxes of a track out of the book, in the order written."""
         used = self._block[: self._used]

@@ -54,6 +54,15 @@ class AnyHistory(RuleBasedStateMachine):
         self.check(self.tracker.finished())
 
     @rule()
+    def ask(self):
+        growing = self.tracker.growing()
+        assert [each.track_id for each in growing] == self.tracker.numbers.tolist()
+        for each in growing:
+            assert each.track_id not in self.ended
+            assert each.track_id < self.tracker.next_number
+            self.agrees(each)
+
+    @rule()
     def flush(self):
         self.check(self.tracker.flush())
         assert set(self.shown) <= self.ended
@@ -62,14 +71,18 @@ class AnyHistory(RuleBasedStateMachine):
         for each in tracklets:
             assert each.track_id not in self.ended
             self.ended.add(each.track_id)
-            assert (np.diff(each.frames) > 0).all()
-            row = dict(zip(each.frames.tolist(), each.boxes, strict=True))
-            for frame, box in self.shown.get(each.track_id, []):
+            self.agrees(each)
+
+    def agrees(self, tracklet):
+        """What the record says is what was shown."""
+        assert (np.diff(tracklet.frames) > 0).all()
+        row = dict(zip(tracklet.frames.tolist(), tracklet.boxes, strict=True))
+        for frame, box in self.shown.get(tracklet.track_id, []):
+            np.testing.assert_array_equal(row[frame], box)
+        for frame, box in zip(tracklet.exemplar_frames.tolist(), tracklet.exemplar_boxes, strict=True):
+            if not self.tracker.config.steadiness:
                 np.testing.assert_array_equal(row[frame], box)
-            for frame, box in zip(each.exemplar_frames.tolist(), each.exemplar_boxes, strict=True):
-                if not self.tracker.config.steadiness:
-                    np.testing.assert_array_equal(row[frame], box)
-                assert frame in row
+            assert frame in row
 
     @invariant()
     def numbers_are_consecutive_from_one(self):
