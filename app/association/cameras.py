@@ -26,6 +26,30 @@ class Shifts(NamedTuple):
     local: npt.NDArray[np.float64]
 
 
+class Said(NamedTuple):
+    """What one tracklet says of its camera: means over its exemplars of pooled vectors `(D,)`, and sums over cells.
+
+    Cells `(d,)` count by saliency, `salient` is what they count in all.
+    """
+
+    pooled: npt.NDArray[np.float64]
+    local: npt.NDArray[np.float64]
+    salient: float
+
+    @classmethod
+    def by(cls, exemplars: Features) -> Said:
+        """What a tracklet of these exemplars, one or more, says."""
+        local = np.einsum("mp,mpd->d", exemplars.saliency, exemplars.local) / len(exemplars)
+        return cls(
+            exemplars.global_.mean(axis=0, dtype=np.float64), local, float(exemplars.saliency.sum(axis=1).mean())
+        )
+
+    @classmethod
+    def nothing(cls, pooled: int, local: int) -> Said:
+        """What nobody says."""
+        return cls(np.zeros(pooled), np.zeros(local), 0.0)
+
+
 class CameraLooks:
     """What the people of each camera have in common: a running mean to which people are added as they come."""
 
@@ -52,16 +76,44 @@ class CameraLooks:
             owners: Number of each exemplar's tracklet, from 0, `(m,)`: everybody counts the same, however many
                 exemplars they have.
         """
-        count = max(len(self.seen), int(cameras.max()) + 1)
-        missing = count - len(self.seen)
+        self.room(int(cameras.max()) + 1)
+        count = len(self.seen)
         weight = 1.0 / np.bincount(owners)[owners]
         salient = weight[:, None] * exemplars.saliency
-        self.seen = np.pad(self.seen, (0, missing)) + np.bincount(cameras, weight, count)
-        grown = ((0, missing), (0, 0))
-        self._pooled = np.pad(self._pooled, grown) + _sums(weight[:, None] * exemplars.global_, cameras, count)
-        cells = np.einsum("mp,mpd->md", salient, exemplars.local)
-        self._local = np.pad(self._local, grown) + _sums(cells, cameras, count)
-        self._salient = np.pad(self._salient, grown) + _sums(salient.sum(axis=1, keepdims=True), cameras, count)
+        self.seen += np.bincount(cameras, weight, count)
+        self._pooled += _sums(weight[:, None] * exemplars.global_, cameras, count)
+        self._local += _sums(np.einsum("mp,mpd->md", salient, exemplars.local), cameras, count)
+        self._salient += _sums(salient.sum(axis=1, keepdims=True), cameras, count)
+        self._fade()
+
+    def room(self, cameras: int) -> None:
+        """Makes room for camera numbers below this."""
+        missing = max(0, cameras - len(self.seen))
+        if missing:
+            grown = ((0, missing), (0, 0))
+            self.seen = np.pad(self.seen, (0, missing))
+            self._pooled, self._local = np.pad(self._pooled, grown), np.pad(self._local, grown)
+            self._salient = np.pad(self._salient, grown)
+
+    def hear(self, camera: int, said: Said, before: Said | None = None) -> None:
+        """Counts what one tracklet says of its camera.
+
+        Args:
+            camera: Its number.
+            said: What the tracklet says now.
+            before: What it said before, which counts no more; None where it is new.
+        """
+        self.room(camera + 1)
+        # What was said before many others has faded a little since; the difference of the two is small anyway.
+        old = before or Said.nothing(len(said.pooled), len(said.local))
+        self._pooled[camera] += said.pooled - old.pooled
+        self._local[camera] += said.local - old.local
+        self._salient[camera] += said.salient - old.salient
+        if before is None:
+            self.seen[camera] += 1
+            self._fade()
+
+    def _fade(self) -> None:
         fading = np.minimum(self._most / np.maximum(self.seen, EPS), 1.0)
         self.seen *= fading
         for sums in (self._pooled, self._local, self._salient):

@@ -120,7 +120,7 @@ class Evidence:
         Args:
             rows: n tracklets.
             others: m tracklets.
-            learn: Whether cameras are learned from: once for each of the n.
+            learn: Whether these are decided for the first time: where people stand is learned once.
 
         Returns:
             Distances, `(n, m)`, infinite where two can never be one or one has no looks, and the mask of the former.
@@ -133,8 +133,7 @@ class Evidence:
         distances[block] = self._looks.compare(memory.slot[rows[mine]], memory.slot[others[theirs]], never[block])
         at_once = self._at_once(rows, others)
         self._room()
-        if learn:
-            self._learn(rows, others, distances, at_once)
+        self._learn(rows, others, distances, at_once, stand=learn)
         self._stand(rows, others, distances, never, at_once)
         if self._config.overlaps is None:
             common = self._overlaps.common_place()[memory.camera[rows][:, None], memory.camera[others]]
@@ -222,7 +221,9 @@ class Evidence:
         different = memory.camera[rows][:, None] != memory.camera[others]
         return np.asarray(different & (memory.common(rows, others) > least))
 
-    def _learn(self, rows: IntArray, others: IntArray, distances: FloatArray, at_once: BoolArray) -> None:
+    def _learn(
+        self, rows: IntArray, others: IntArray, distances: FloatArray, at_once: BoolArray, *, stand: bool
+    ) -> None:
         memory = self.memory
         cameras, theirs = memory.camera[rows], memory.camera[others]
         self._overlaps.learn(rows, cameras, others, theirs, at_once)
@@ -234,6 +235,8 @@ class Evidence:
             sure = distances[i, nearest] <= self.limit - SURE
             same[i, nearest] = sure & at_once[i, nearest]
         self._overlaps.learn_same(rows, cameras, others, theirs, same)
+        if not stand:
+            return
         for i, j in zip(*np.nonzero(same), strict=True):
             first, second = (memory.at(int(row)).item for row in (rows[i], others[j]))
             if self._ground.known(first.camera, second.camera):

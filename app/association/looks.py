@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from app.association.cameras import CameraLooks, Shifts, shifted
+from app.association.cameras import CameraLooks, Said, Shifts, shifted
 from app.association.cells import Cells
 from app.association.distance import LEAST_WEIGHT, IntArray, believed, chosen_pairs, doubt, mean_of_closest
 from app.config_association import AssociationConfig
@@ -22,8 +22,8 @@ PRESELECTED = 64
 FADING = 500
 """People that what a camera adds is a mean over, at most."""
 
-GROWTH = 0.1
-"""Share of people more than when a camera's shift was last taken, from which it is taken anew."""
+MOVED = 0.03
+"""How far a camera's shift, of vectors of unit length, has moved when it is taken anew."""
 
 ROOM = 64
 """Slots at first."""
@@ -47,11 +47,9 @@ class Looks:
         self._config = config
         self._free: list[int] = []
         self._waiting: dict[int, tuple[FloatArray, FloatArray]] = {}
-        self._moved: set[int] = set()
         self._used = 0
         self._sizes: tuple[int, ...] = ()
         self._cameras: CameraLooks | None = None
-        self._fresh = np.zeros(0)
         self._shifts = Shifts(np.zeros((0, 0)), np.zeros((0, 0)))
 
     def put(self, exemplars: Features, camera: int, slot: int = -1) -> int:
@@ -73,9 +71,9 @@ class Looks:
             self._begin(sizes)
         if sizes != self._sizes:
             raise ValueError(f"exemplars: expected dimensions {self._sizes} of one model, given {sizes}")
-        if slot < 0:
-            slot = self._new_slot()
-            self._learn(exemplars, camera)
+        fresh = slot < 0
+        slot = self._new_slot() if fresh else slot
+        self._learn(exemplars, camera, slot, fresh)
         best = np.sort(np.argsort(-exemplars.mass, kind="stable")[:VIEWS])
         # What is left of the slot repeats the first view: it changes no minimum and needs no mask.
         rows = np.concatenate([best, np.repeat(best[:1], VIEWS - len(best))])
@@ -167,12 +165,16 @@ class Looks:
     def _begin(self, sizes: tuple[int, ...]) -> None:
         self._sizes = sizes
         self._cameras = CameraLooks(sizes[0], sizes[2], FADING)
+        self._shifts = Shifts(np.zeros((0, sizes[0])), np.zeros((0, sizes[2])))
         pooled, cells, local = sizes
         shapes: dict[str, tuple[Any, tuple[int, ...]]] = {
             "_raw": (np.float32, (VIEWS, pooled)),
             "_pooled": (np.float32, (VIEWS, pooled)),
             "_mean": (np.float32, (pooled,)),
             "_mass": (np.float32, (VIEWS,)),
+            "_said_pooled": (np.float32, (pooled,)),
+            "_said_local": (np.float32, (local,)),
+            "_said_salient": (np.float32, ()),
             "_count": (np.int64, ()),
             "_camera": (np.int64, ()),
         }
@@ -181,6 +183,9 @@ class Looks:
         self._pooled: FloatArray
         self._mean: FloatArray
         self._mass: FloatArray
+        self._said_pooled: FloatArray
+        self._said_local: FloatArray
+        self._said_salient: FloatArray
         self._count: npt.NDArray[np.int64]
         self._camera: npt.NDArray[np.int64]
         for name, (kind, shape) in shapes.items():
@@ -201,25 +206,13 @@ class Looks:
         self._used += 1
         return self._used - 1
 
-    def _learn(self, exemplars: Features, camera: int) -> None:
+    def _learn(self, exemplars: Features, camera: int, slot: int, fresh: bool) -> None:
+        """Counts what a tracklet says of its camera, by now: what it said while it was shorter counts no more."""
         assert self._cameras is not None
-        self._cameras.add(exemplars, np.full(len(exemplars), camera), np.zeros(len(exemplars), np.intp))
-        seen = self._cameras.seen
-        grown = np.pad(self._fresh, (0, len(seen) - len(self._fresh)))
-        # A mean of many hardly moves; a mean that has stopped growing is still of newer people.
-        grown[camera] += 1
-        self._fresh = grown
-        missing = len(seen) - len(self._shifts.pooled)
-        if missing:
-            pooled, local = (
-                self._shifts
-                if self._shifts.pooled.size
-                else (np.zeros((0, self._sizes[0])), np.zeros((0, self._sizes[2])))
-            )
-            self._shifts = Shifts(np.pad(pooled, ((0, missing), (0, 0))), np.pad(local, ((0, missing), (0, 0))))
-        if grown[camera] > GROWTH * seen[camera]:
-            self._fresh[camera] = 0
-            self._moved.add(camera)
+        said = Said.by(exemplars)
+        before = Said(self._said_pooled[slot], self._said_local[slot], float(self._said_salient[slot]))
+        self._cameras.hear(camera, said, None if fresh else before)
+        self._said_pooled[slot], self._said_local[slot], self._said_salient[slot] = said
 
     def _take_in(self) -> None:
         """Makes what was put since ready to be compared, all at once."""
@@ -230,12 +223,19 @@ class Looks:
         local, saliency = zip(*(self._waiting[slot] for slot in slots.tolist()), strict=True)
         self._cells.put(slots, np.stack(local), np.stack(saliency))
         self._waiting.clear()
-        shifts = self._cameras.shifts(self._config.camera_people)
-        moved = np.array(sorted(self._moved), np.intp)
-        self._moved.clear()
-        self._shifts.pooled[moved], self._shifts.local[moved] = shifts.pooled[moved], shifts.local[moved]
+        moved = self._moved_cameras(self._cameras.shifts(self._config.camera_people))
         theirs = np.isin(self._camera[: self._used], moved) & (self._count[: self._used] > 0)
         self._neutralise(np.union1d(slots, np.flatnonzero(theirs)))
+
+    def _moved_cameras(self, shifts: Shifts) -> IntArray:
+        """Takes the shifts anew that have moved; gives their cameras."""
+        missing = ((0, len(shifts.pooled) - len(self._shifts.pooled)), (0, 0))
+        pooled, local = np.pad(self._shifts.pooled, missing), np.pad(self._shifts.local, missing)
+        apart = np.linalg.norm(shifts.pooled - pooled, axis=1), np.linalg.norm(shifts.local - local, axis=1)
+        moved = np.flatnonzero(np.maximum(*apart) > MOVED)
+        pooled[moved], local[moved] = shifts.pooled[moved], shifts.local[moved]
+        self._shifts = Shifts(pooled, local)
+        return moved
 
     def _neutralise(self, slots: IntArray) -> None:
         shift = self._shifts.pooled[self._camera[slots]][:, None].astype(np.float32)

@@ -7,6 +7,7 @@ import pytest
 
 from app.association import CameraTracklet, OnlineAssociator, replay
 from app.association.events import Left
+from app.association.looks import Looks
 from tests.app.test_association import People, keys, seen
 from tests.app.test_association_online import CONFIG, crops, grouped, grown, run
 
@@ -48,6 +49,37 @@ def test_growing_tracklets_are_linked_like_finished_ones():
     whole = grouped(replay(tracklets, CONFIG))
     assert [len(group) for group in whole] == [2] * 6
     assert grouped(replay(tracklets, CONFIG, growing_seconds=1.0)) == whole
+
+
+def test_what_a_growing_tracklet_said_of_its_camera_counts_no_more():
+    people = People(8, seed=7)
+    config = CONFIG.model_copy(update={"camera_people": 0.5})
+    final = [people.crops(i % 8, 4) for i in range(16)]
+    whole, grew = Looks(config), Looks(config)
+    slots = np.array([whole.put(views, i // 8) for i, views in enumerate(final)])
+    early = np.array([grew.put(people.crops((i + 3) % 8, 1), i // 8) for i in range(16)])
+    none = np.zeros((16, 16), bool)
+    grew.compare(early, early, none)
+    for i, views in enumerate(final):
+        assert grew.put(views, i // 8, int(early[i])) == early[i]
+    found, expected = (looks.compare(slots, slots, none) for looks in (grew, whole))
+    near = expected <= CONFIG.threshold
+    assert near.sum() >= 16
+    assert found[near] == pytest.approx(expected[near], abs=0.01)
+
+
+def test_that_cameras_see_a_common_place_is_learned_when_views_come():
+    associator = OnlineAssociator(CONFIG.model_copy(update={"wait_seconds": 0.0, "revise_seconds": 2.0}))
+    tracklets = [seen(camera, i + 1, range(60), crops(i)) for i in range(4) for camera in ("east", "west")]
+    for item in tracklets:
+        blind = grown(item, 10)
+        associator.observe(replace(blind, tracklet=replace(blind.tracklet, exemplars=None)), finished=False)
+    associator.advance(1.0)
+    assert not associator._evidence._overlaps.common_place()[0, 1]
+    for item in tracklets:
+        associator.observe(item)
+    associator.advance(6.0)
+    assert associator._evidence._overlaps.common_place()[0, 1]
 
 
 def test_after_a_restart_people_are_who_they_were():
