@@ -109,7 +109,9 @@ def _open(order: Order) -> Any:
     network = order.kind == "network"
     # Later than our own limits, which say more about what happened.
     limit = str(round((max(order.open_seconds, order.read_seconds) + 1) * 1e6))
-    options = {"fflags": "nobuffer", "flags": "low_delay", "analyzeduration": "200000"}
+    # Not fflags=nobuffer: it throws away what is read while opening, the first key frame too, and the first picture is
+    # then seconds late.
+    options = {"flags": "low_delay", "analyzeduration": "200000", "fpsprobesize": "0"}
     form = None
     if order.address.lower().startswith("rtsp"):
         options |= {

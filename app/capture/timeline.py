@@ -22,9 +22,10 @@ class Timeline:
     """When each frame was taken, by a clock of this machine.
 
     The quickest packets of the last seconds tell how the camera's stamps lie to our clock; all others were held up on
-    their way, and their stamps say for how long. Only a packet that had to be waited for tells anything: one that was
-    there already has been lying in a queue. A camera whose clock runs fast or slow is followed. Where stamps go back,
-    or stay more than `BOUND` behind for `PATIENCE`, they are matched anew. Times always increase.
+    their way, and their stamps say for how long. Only where packets have to be waited for may all of them be held up
+    more than before: those that were there already have been lying in a queue. A camera whose clock runs fast or slow
+    is followed. Where stamps go back, or stay more than `BOUND` behind for `PATIENCE`, they are matched anew. Times
+    always increase.
     """
 
     def __init__(self) -> None:
@@ -74,11 +75,10 @@ class Timeline:
             self._offset = offset
             self._late_since = None
             self._window = self._window[0], min(self._window[1], offset)
-        elif waited and offset - self._offset > BOUND:
-            self._late(offset, arrival)
+        elif offset - self._offset <= BOUND:
+            self._follow(offset, arrival, waited)
         elif waited:
-            self._late_since = None
-            self._follow(offset, arrival)
+            self._late(offset, arrival)
 
     def _anchor(self, offset: float, arrival: float) -> None:
         self.anchored += 1
@@ -94,10 +94,12 @@ class Timeline:
         if arrival - self._late_since >= PATIENCE:
             self._anchor(self._least_late, arrival)
 
-    def _follow(self, offset: float, arrival: float) -> None:
+    def _follow(self, offset: float, arrival: float, waited: bool) -> None:
         began, least = self._window
         least = min(least, offset)
-        if arrival - began >= WINDOW:
+        if waited:
+            self._late_since = None
+        if waited and arrival - began >= WINDOW:
             self._offset = min(least, self._before)
             self._before, least, began = least, float("inf"), arrival
         self._window = began, least

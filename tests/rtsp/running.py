@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 
@@ -46,6 +47,26 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def repeated(source: Path, target: Path, seconds: float) -> None:
+    """A video again and again until it is at least so long; its packets as they are."""
+    with av.open(str(source)) as given:
+        stream = given.streams.video[0]
+        packets = [packet for packet in given.demux(stream) if packet.size]
+        unit = float(stream.time_base)
+        start = min(packet.dts for packet in packets)
+        # Key frames are alike in all rounds, so that a decoder goes on from one to the next.
+        length = max(packet.pts + packet.duration for packet in packets) - min(packet.pts for packet in packets)
+        with av.open(str(target), "w") as made:
+            copy = made.add_stream_from_template(stream)
+            for shift in range(0, max(round(seconds / unit), 1), length):
+                for packet in packets:
+                    again = av.Packet(bytes(packet))
+                    again.stream, again.time_base = copy, packet.time_base
+                    again.pts, again.dts = packet.pts - start + shift, packet.dts - start + shift
+                    again.duration, again.is_keyframe = packet.duration, packet.is_keyframe
+                    made.mux(again)
 
 
 class RtspServer:

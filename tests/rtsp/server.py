@@ -4,8 +4,8 @@ python3 server.py --port 0 MOUNT…, where a MOUNT is JSON:
     {"path": "/one", "codec": "h264|h265|mjpeg", "width": 320, "height": 240, "fps": 15, "gop": 15,
      "user": …, "password": …, "sizes": [[320, 240], [160, 120]], "seconds": 2, "file": …, "audio": true,
      "bitrate": kbit/s}
-`sizes`: the picture changes between them every `seconds`, within the stream. `file` (H.264 in MP4, no B frames): its
-packets as they are, again and again. Prints its port once it listens. Times are of the machine's clock.
+`sizes`: the picture changes between them every `seconds`, within the stream. `file` (H.264 in MP4): its packets as they
+are, in their time, to its end (`running.repeated` makes one long enough). Prints its port once it listens.
 """
 
 import argparse
@@ -32,7 +32,6 @@ SOUND = " audiotestsrc is-live=true ! mulawenc ! rtppcmupay name=pay1 pt=0"
 
 def launch_line(mount):
     if mount.get("file"):
-        # Packets in their own time, from a loop that the pad probe below closes.
         return (
             f'( filesrc location="{mount["file"]}" ! qtdemux name=d d.video_0 ! queue ! h264parse config-interval=-1 '
             "! identity sync=true ! rtph264pay name=pay0 pt=96 config-interval=-1 )"

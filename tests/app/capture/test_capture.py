@@ -181,8 +181,8 @@ def test_a_source_that_cannot_be_meant_is_refused_at_once():
 
 
 def test_pictures_that_need_too_much_memory_cost_their_camera_alone(tmp_path):
-    film(tmp_path / "small.mp4", 60)
-    cv2.imwrite(str(tmp_path / "1.png"), np.zeros((10000, 10000), np.uint8))
+    film(tmp_path / "small.mp4", 400)
+    cv2.imwrite(str(tmp_path / "1.png"), np.zeros((7000, 7000), np.uint8))
     with Watching(decoder_megabytes=256) as watching:
         watching.add("large", str(tmp_path))
         watching.add("small", str(tmp_path / "small.mp4"))

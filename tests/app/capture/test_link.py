@@ -230,6 +230,18 @@ def test_what_comes_out_of_a_queue_keeps_its_time():
     assert timeline.anchored == 1
 
 
+def test_frames_that_come_in_bursts_keep_their_times():
+    timeline = Timeline()
+    for burst in range(20):
+        for number in range(10):
+            # Ten frames at once, each second, as soon as the last of them was taken.
+            stamp = burst + number / 10
+            taken = timeline(stamp, 100 + burst + 0.9, waited=number == 0)
+            if burst:
+                assert taken == pytest.approx(100 + stamp, abs=1e-6)
+    assert timeline.anchored == 1
+
+
 @pytest.mark.parametrize("jump", [-1000.0, -3.0, 3.0, 1e5])
 def test_stamps_that_jump_are_matched_anew(jump):
     timeline = Timeline()
