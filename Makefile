@@ -59,6 +59,7 @@ bench: install
 
 endure: install
 	$(BIN)/python -m benchmarks.endure --json benchmarks/endure.json
+	$(BIN)/python -m benchmarks.live_faults --json benchmarks/live_faults.json
 
 clean:
 	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -43,12 +43,17 @@ def watching(healthy):
 def test_h264_h265_and_mjpeg_are_seen_with_increasing_times_and_without_sound(watching, healthy):
     kinds = {"h265": "hevc", "mjpeg": "mjpeg"}
     mounts = [{**ONE, "path": f"/{codec}", "codec": codec} for codec in kinds]
+    # Its second key frame comes after ten seconds: the first must not be lost in connecting.
+    mounts.append({**ONE, "path": "/seldom", "gop": 150})
     with RtspServer(*mounts) as server:
         for codec in kinds:
             watching.add(codec, server.url(f"/{codec}"))
+        watching.add("seldom", server.url("/seldom"))
+        watching.until(watching.frames_come("seldom"), 7)
         watching.add("sound", healthy.url("/two"))
+        watching.add("udp", healthy.url("/one"), transport="udp")
         watching.add("slow", healthy.url("/one"), analyse_fps=5)
-        watching.until(watching.frames_come("healthy", "sound", "slow", *kinds, count=8), 20)
+        watching.until(watching.frames_come("healthy", "sound", "slow", "udp", *kinds, count=8), 20)
     assert {name: watching.state(name).codec for name in kinds} == kinds
     assert watching.state("sound").codec == "h264"
     for frames in watching.frames.values():
