@@ -52,8 +52,8 @@ def free_port() -> int:
 def repeated(source: Path, target: Path, seconds: float) -> None:
     """A video again and again until it is at least so long; its packets as they are."""
     with av.open(str(source)) as given:
-        stream = given.streams.video[0]
-        packets = [packet for packet in given.demux(stream) if packet.size]
+        stream: Any = given.streams.video[0]
+        packets: list[Any] = [packet for packet in given.demux(stream) if packet.size]
         unit = float(stream.time_base)
         start = min(packet.dts for packet in packets)
         # Key frames are alike in all rounds, so that a decoder goes on from one to the next.
@@ -62,7 +62,7 @@ def repeated(source: Path, target: Path, seconds: float) -> None:
             copy = made.add_stream_from_template(stream)
             for shift in range(0, max(round(seconds / unit), 1), length):
                 for packet in packets:
-                    again = av.Packet(bytes(packet))
+                    again: Any = av.Packet(bytes(packet))
                     again.stream, again.time_base = copy, packet.time_base
                     again.pts, again.dts = packet.pts - start + shift, packet.dts - start + shift
                     again.duration, again.is_keyframe = packet.duration, packet.is_keyframe
