@@ -111,6 +111,7 @@ class Capture:
             camera = self._cameras.get(name)
             if camera is not None:
                 camera.link.restart(self._clock())
+                camera.pending = None
                 self._retire(camera)
         self._rouse()
 
