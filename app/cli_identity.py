@@ -1,4 +1,4 @@
-"""Commands about the people in a gallery: list, show, merge, split, never, undo, erase."""
+"""Commands about the people in a gallery: list, show, merge, split, never, corrections, undo, erase."""
 
 from __future__ import annotations
 
@@ -81,6 +81,19 @@ def never(number: Number, other: Other, source: GalleryPath, json_file: JsonFile
     from app.gallery import corrections
 
     _correct(source, json_file, "never", lambda opened: corrections.never(opened, number, other))
+
+
+@identity.command()
+def corrections(source: GalleryPath, json_file: JsonFile = None) -> None:
+    """List what was said, by number: who said it, when, of which tracklets, and whether it was undone."""
+    from app import reports
+    from app.files import check_target
+    from app.gallery.store import Gallery, gallery_file
+    from app.people import corrections_of
+
+    check_target(json_file)
+    with Gallery.open(gallery_file(source), read_only=True) as opened:
+        reports.print_results("identity corrections", corrections_of(opened), json_file)
 
 
 @identity.command()

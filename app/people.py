@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from app.contact_sheet import format_time
 from app.gallery import Gallery, IdentityRow, queries
+from app.gallery.corrections import history
 from app.search import find_identity
 
 Result = dict[str, object]
@@ -53,3 +54,21 @@ def tracklets_of(gallery: Gallery, number: int) -> list[Result]:
             }
         )
     return found
+
+
+def corrections_of(gallery: Gallery) -> list[Result]:
+    """What was said of people, by number: kind, when, by whom, the tracklets of both sides, and when it was undone."""
+    with gallery.reading() as connection:
+        rows = history(connection)
+    return [
+        {
+            "name": str(row.number),
+            "kind": row.kind,
+            "time": format_time(row.time),
+            "who": row.who,
+            "first": ", ".join(f"{camera}:{track}" for camera, track in row.first),
+            "second": ", ".join(f"{camera}:{track}" for camera, track in row.second),
+            "undone": "" if row.undone is None else format_time(row.undone),
+        }
+        for row in rows
+    ]

@@ -118,6 +118,26 @@ def test_a_number_is_never_given_twice(path):
         assert corrections.split(gallery, 3, [("west", 3)]).identities == (3, 6)
 
 
+def test_what_was_said_is_listed_by_number(path, crowdtrace, tmp_path):
+    where = ("--gallery", path, "--json", tmp_path / "o.json")
+    assert crowdtrace("identity", "corrections", *where)[:2] == (0, "")
+    assert results(tmp_path / "o.json") == []
+    assert crowdtrace("identity", "merge", 1, 2, *where)[0] == 0
+    assert crowdtrace("identity", "never", 3, 4, *where)[0] == 0
+    assert crowdtrace("identity", "undo", 1, *where)[0] == 0
+    code, out, _ = crowdtrace("identity", "corrections", *where)
+    assert code == 0
+    said = results(tmp_path / "o.json")
+    assert [(row["name"], row["kind"], bool(row["undone"])) for row in said] == [
+        ("1", "merge", True),
+        ("2", "never", False),
+    ]
+    assert (said[0]["first"], said[0]["second"]) == ("east:1, west:1", "east:2")
+    assert said[1]["who"]
+    assert "east:1, west:1" in out
+    refused(crowdtrace("identity", "corrections", "--gallery", tmp_path / "gone.db"), "gone.db")
+
+
 def test_undoing_an_earlier_one_leaves_what_later_ones_say(path):
     with Gallery.open(path) as gallery:
         corrections.merge(gallery, 1, 2)
