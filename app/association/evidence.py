@@ -130,7 +130,8 @@ class Evidence:
         distances = np.full(never.shape, np.inf, np.float32)
         mine, theirs = np.flatnonzero(memory.slot[rows] >= 0), np.flatnonzero(memory.slot[others] >= 0)
         block = np.ix_(mine, theirs)
-        distances[block] = self._looks.compare(memory.slot[rows[mine]], memory.slot[others[theirs]], never[block])
+        slots, other = memory.slot[rows[mine]], memory.slot[others[theirs]]
+        distances[block] = self._looks.compare(slots, other, never[block], self.limit)
         at_once = self._at_once(rows, others)
         self._room()
         self._learn(rows, others, distances, at_once, stand=learn)

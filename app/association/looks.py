@@ -25,6 +25,9 @@ FADING = 500
 MOVED = 0.03
 """How far a camera's shift, of vectors of unit length, has moved when it is taken anew."""
 
+BEYOND = 0.1
+"""How far over the limit two are still compared in full: their distance counts in the mean of a group."""
+
 ROOM = 64
 """Slots at first."""
 
@@ -88,28 +91,34 @@ class Looks:
         self._waiting.pop(slot, None)
         self._free.append(slot)
 
-    def compare(self, slots: IntArray, others: IntArray, forbidden: BoolArray) -> FloatArray:
+    def compare(
+        self, slots: IntArray, others: IntArray, forbidden: BoolArray, limit: float | None = None
+    ) -> FloatArray:
         """The distance of tracklets to others, as `tracklet_distances` has it.
 
         Args:
             slots: Of n tracklets.
             others: Of m tracklets.
             forbidden: Pairs that can never be one person, `(n, m)`: not compared.
+            limit: Largest distance at which two are linked now, among so many people; the threshold where left out.
 
         Returns:
             Distances `(n, m)`, infinite where forbidden or both are the same; over the threshold where two are not
-            among each other's `candidates` nearest.
+            among each other's `candidates` nearest, or pooled features alone put them over the limit by `BEYOND`.
         """
         self._take_in()
         if not len(slots) or not len(others):
             return np.full(forbidden.shape, np.inf, np.float32)
+        worth = self._config.threshold if limit is None else min(self._config.threshold, limit + BEYOND)
         means = self._mean[others]
         blocks = range(0, len(slots), BLOCK)
         return np.concatenate(
-            [self._compare(slots[i : i + BLOCK], others, means, forbidden[i : i + BLOCK]) for i in blocks]
+            [self._compare(slots[i : i + BLOCK], others, means, forbidden[i : i + BLOCK], worth) for i in blocks]
         )
 
-    def _compare(self, slots: IntArray, others: IntArray, looks: FloatArray, forbidden: BoolArray) -> FloatArray:
+    def _compare(
+        self, slots: IntArray, others: IntArray, looks: FloatArray, forbidden: BoolArray, worth: float
+    ) -> FloatArray:
         config = self._config
         barred = forbidden | (slots[:, None] == others)
         means = np.clip(1 - self._mean[slots] @ looks.T, 0, 2)
@@ -128,9 +137,9 @@ class Looks:
         chosen = np.take_along_axis(near, _smallest(exact, config.candidates), axis=1)
         rows = np.repeat(np.arange(len(slots)), chosen.shape[1])
         columns = chosen.ravel()
-        # What pooled features alone put over the threshold, cells cannot bring back: their distance is not below 0.
+        # What pooled features alone put over what is worth it, cells cannot bring back: their distance is not below 0.
         least = share * means[rows, columns] + (1 - share) * POOLED_SHARE[config.matching] * pooled[rows, columns]
-        kept = ~barred[rows, columns] & (least <= config.threshold)
+        kept = ~barred[rows, columns] & (least <= worth)
         rows, columns = rows[kept], columns[kept]
         if len(rows):
             full = self._spatial(slots[rows], others[columns])

@@ -68,6 +68,20 @@ def test_what_a_growing_tracklet_said_of_its_camera_counts_no_more():
     assert found[near] == pytest.approx(expected[near], abs=0.01)
 
 
+def test_among_many_what_could_not_be_linked_is_not_compared_in_full():
+    people = People(40, seed=11)
+    config = CONFIG.model_copy(update={"threshold": 0.8, "candidates": 200})
+    looks = Looks(config)
+    slots = np.array([looks.put(people.crops(i % 40, 3, noise=0.3), i // 40) for i in range(80)])
+    none = np.zeros((80, 80), bool)
+    full, pruned = looks.compare(slots, slots, none), looks.compare(slots, slots, none, 0.3)
+    near = full <= 0.3
+    assert near.sum() >= 80
+    assert (pruned[near] == full[near]).all()
+    assert (pruned[full > 0.3] > 0.3).all()
+    assert (pruned != full).any()
+
+
 def test_that_cameras_see_a_common_place_is_learned_when_views_come():
     associator = OnlineAssociator(CONFIG.model_copy(update={"wait_seconds": 0.0, "revise_seconds": 2.0}))
     tracklets = [seen(camera, i + 1, range(60), crops(i)) for i in range(4) for camera in ("east", "west")]
