@@ -28,7 +28,8 @@ class Process:
     def __init__(self, order: dict[str, Any]) -> None:
         descriptor = new_ring()
         self.ring = RingReader(descriptor)
-        environment = {**os.environ, "PYTHONPATH": str(_ROOT), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        path = os.pathsep.join(filter(None, [str(_ROOT), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         self._process = subprocess.Popen(
             # -P: what lies in the current folder is not ours.
             [sys.executable, "-P", "-m", "app.capture.worker"],
