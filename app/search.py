@@ -97,6 +97,7 @@ def search(
     who: str | None = None,
     index: LiveIndex | None = None,
     device: torch.device | None = None,
+    people: int | None = None,
 ) -> list[Match]:
     """Finds a person in a gallery and enters the search in its audit log.
 
@@ -116,6 +117,7 @@ def search(
         who: User name for the audit log; None for the account that the program runs under.
         index: The gallery's index, for one who searches often and keeps it in step; None to open it for this search.
         device: Where an index opened for this search matches cells; None for the processor.
+        people: How many people there are to choose from, for one who knows; None to count them.
 
     Returns:
         Matches, nearest first, one for each tracklet.
@@ -147,7 +149,9 @@ def search(
             start=start,
             end=end,
         )
-        prior = prior_of(0 if calibration is None else gallery.people(names, start, end))
+        if people is None:
+            people = 0 if calibration is None else gallery.people(names, start, end)
+        prior = prior_of(people)
         matches = _matches(gallery, found, query, top, method, calibration, prior)
     details: dict[str, object] = {
         "origin": dict(origin or {}),

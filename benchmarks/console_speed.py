@@ -35,7 +35,7 @@ FILLED = "filled"
 
 TIMED = """
 addEventListener("pointerup", () => { window.clicked = performance.now(); window.shown = null; }, true);
-addEventListener("load", (event) => {
+document.addEventListener("load", (event) => {
   if (event.target.closest?.(".match") && window.shown === null) window.shown = performance.now();
 }, true);
 """

@@ -36,6 +36,10 @@ Key = tuple[str, int]
 KEPT_SEARCHES = 200
 """Searches whose results are kept; the oldest goes first."""
 
+KEPT_COUNTS = 50
+COUNTED_SECONDS = 60.0
+"""Seconds after which people are counted again: some may have expired."""
+
 SAME_BOX = 0.5
 """Overlap (intersection over union) from which a drawn box is that of somebody who was tracked."""
 
@@ -143,6 +147,7 @@ class Finder:
         self._device = None if name == "cpu" else torch.device(name)
         self._index = LiveIndex.open(gallery, self._device)
         self._kept = _Kept()
+        self._counted: OrderedDict[tuple[object, ...], tuple[float, int]] = OrderedDict()
         self._warm_up()
 
     def by_box(self, user: tuple[int, str], wish: Wish, camera: str, frame: int, box: Sequence[float]) -> Search:
@@ -279,6 +284,7 @@ class Finder:
     def _search(self, user: tuple[int, str], wish: Wish, query: _Query, began: float) -> Search:
         origin = {**query.origin, "reason": wish.reason} if wish.reason else query.origin
         left_out = {*query.keys, *query.beside}
+        index = self._ready()
         matches = search(
             self._gallery,
             query.features,
@@ -291,7 +297,8 @@ class Finder:
             calibration=self.embedder.calibration,
             origin=origin,
             who=user[1],
-            index=self._ready(),
+            index=index,
+            people=None if index is None else self._people(wish, index.revision),
         )
         elsewhere = [match for match in matches if (match.camera, match.track) not in left_out][: wish.top]
         made = Search(
@@ -314,6 +321,20 @@ class Finder:
             while len(self._kept.searches) > KEPT_SEARCHES:
                 self._kept.searches.popitem(last=False)
         return made
+
+    def _people(self, wish: Wish, revision: int) -> int:
+        """How many people there are to choose from; counted again when the gallery has changed, or after a while.
+
+        In a large gallery to count them takes longer than to search.
+        """
+        key, now = (revision, wish.cameras, wish.start, wish.end), time.monotonic()
+        then, count = self._counted.get(key, (-np.inf, 0))
+        if now - then > COUNTED_SECONDS:
+            count = self._gallery.people(list(wish.cameras) or None, wish.start, wish.end)
+            self._counted[key] = now, count
+            while len(self._counted) > KEPT_COUNTS:
+                self._counted.popitem(last=False)
+        return count
 
 
 def _overlaps(box: tuple[float, float, float, float], inside: Sequence[ShownBox]) -> npt.NDArray[np.float64]:
