@@ -36,6 +36,15 @@ export async function call(method, path, body = undefined) {
 export const get = (path) => call("GET", path);
 export const post = (path, body) => call("POST", path, body);
 
+const KEPT = 60_000;
+let known = { at: -Infinity, cameras: [] };
+
+// The cameras, for lists of their names; the wall asks anew each time.
+export async function cameras() {
+  if (performance.now() - known.at > KEPT) known = { at: performance.now(), cameras: await get("/api/cameras") };
+  return known.cameras;
+}
+
 const ROLES = ["viewer", "operator", "admin"];
 
 export function may(role) {

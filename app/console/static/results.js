@@ -1,12 +1,17 @@
 // What a search found: ranked matches, why each matched, and what the operator says to it.
 
-import { get, may, post } from "./api.js";
+import { cameras as knownCameras, get, may, post } from "./api.js";
 import { ask, chip, clock, fill, h, percent, toast } from "./dom.js";
 import { showReason } from "./reason.js";
+import { fresh } from "./searching.js";
+
+const AT_ONCE = 6; // Pictures that are fetched before they are known to be in view.
 
 export async function resultsPage(main, { parts }) {
-  const [found, cameras] = await Promise.all([get(`/api/searches/${encodeURIComponent(parts[0])}`), get("/api/cameras")]);
-  draw(main, found, cameras);
+  const just = fresh.found?.id === parts[0] ? fresh.found : null;
+  fresh.found = null;
+  const [found, there] = await Promise.all([just ?? get(`/api/searches/${encodeURIComponent(parts[0])}`), knownCameras()]);
+  draw(main, found, there);
 }
 
 function draw(main, found, cameras) {
@@ -145,7 +150,7 @@ function matchCard(found, match, changed) {
     "li",
     { class: match.same === "yes" ? "match same" : "match" },
     match.picture
-      ? h("img", { src: `${address}/picture`, alt: `Match ${match.rank}: ${where}`, loading: "lazy" })
+      ? h("img", { src: `${address}/picture`, alt: `Match ${match.rank}: ${where}`, loading: match.rank > AT_ONCE ? "lazy" : "eager" })
       : h("div", { class: "blank" }, "no picture"),
     h(
       "div",

@@ -3,6 +3,9 @@
 import { post, session } from "./api.js";
 import { ask, toast } from "./dom.js";
 
+// What was found last: its page need not ask again for what it was just told.
+export const fresh = { found: null };
+
 export async function searchBox(given) {
   await run((wish) => post("/api/searches/box", { ...given, ...wish }));
 }
@@ -36,6 +39,7 @@ async function run(send, known = "") {
   document.body.classList.add("busy");
   try {
     const found = await send(wish);
+    fresh.found = found;
     location.hash = `#/search/${found.id}`;
   } catch (error) {
     toast(error.message, { kind: "bad" });

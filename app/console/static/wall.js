@@ -1,6 +1,6 @@
 // The wall: every camera's picture; recordings play in time with each other.
 
-import { get, may, session } from "./api.js";
+import { cameras as knownCameras, get, may, session } from "./api.js";
 import { ask, chip, clock, fill, h, toast } from "./dom.js";
 import { Picture } from "./picture.js";
 import { searchBox, searchPictures } from "./searching.js";
@@ -23,6 +23,7 @@ export async function wallPage(main, { query }) {
   const wall = new WallPage(cameras, query);
   fill(main, wall.parts());
   wall.begin();
+  knownCameras().catch(() => null); // for the page that a click opens
   return () => wall.end();
 }
 
