@@ -177,6 +177,7 @@ def test_an_operator_finds_a_person_and_sets_right_who_is_who(running):
     assert page.get_by_role("link", name=str(person), exact=True).count() == 0
 
     page.get_by_role("link", name="Audit log").click()
+    page.get_by_role("heading", name="Audit log").wait_for()
     page.locator("tbody tr").first.wait_for()
     done = page.locator("tbody tr td:nth-child(3)").all_inner_texts()
     order = [
