@@ -112,11 +112,12 @@ def frames_between(recording: Recording, first: int, end: int) -> Iterator[tuple
             if frame.index >= first:
                 yield frame.index, frame.image
     else:
-        yield from _sought(source, recording.stamps, first, end)
+        for index, picture in sought(source, recording.stamps, first, end):
+            yield index, upright(picture, source)
 
 
-def _sought(source: VideoFile, stamps: list[int], first: int, end: int) -> Iterator[tuple[int, Image]]:
-    """The same by seeking to the key frame before the first; one frame is then decoded after the other."""
+def sought(source: VideoFile, stamps: list[int], first: int, end: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    """The same as decoded, by seeking to the key frame before the first; one frame is then decoded after the other."""
     numbers = {stamp: index for index, stamp in enumerate(stamps[first:end], first)}
     with open_video(source.path) as container:
         stream = container.streams.video[0]
@@ -126,12 +127,13 @@ def _sought(source: VideoFile, stamps: list[int], first: int, end: int) -> Itera
             return
         for picture in decode(container, Counter()):
             if picture.pts in numbers:
-                yield numbers[picture.pts], _upright(picture, source)
+                yield numbers[picture.pts], picture
             if picture.pts is not None and picture.pts >= stamps[end - 1]:
                 return
 
 
-def _upright(picture: av.VideoFrame, source: VideoFile) -> Image:
+def upright(picture: av.VideoFrame, source: VideoFile) -> Image:
+    """A decoded frame of a source as BGR, turned as the source says."""
     turns = round(picture.rotation / 90) % 4
     size = (source.height, source.width) if turns % 2 else (source.width, source.height)
     image = picture.to_ndarray(format="bgr24", width=size[0], height=size[1])

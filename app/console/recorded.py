@@ -5,20 +5,25 @@ from __future__ import annotations
 import bisect
 import threading
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from app.clips import Image, Recording, frames_between, open_recording
+from app.clips import Image, Recording, frames_between, open_recording, sought, upright
 from app.console.wall import CameraView, Shown, ShownBox, encode, sent_width
 from app.errors import InputError
 from app.gallery import CameraRow, Gallery
 from app.search import find_camera
+from app.sources import VideoFile
 
 AHEAD = 50
 """Frames up to which reading on is quicker than seeking."""
+
+MOST_FRAMES = 4
+"""Whole frames kept of each camera: a search needs the one that its operator sees."""
 
 MOST_BYTES = 64 * 2**20
 """Memory for pictures that were sent already."""
@@ -31,9 +36,9 @@ class Player:
         self.row = row
         self._lock = threading.Lock()
         self._opened: Recording | str | None = None
-        self._coming: Iterator[tuple[int, Image]] | None = None
+        self._coming: Iterator[tuple[int, Callable[[], Image]]] | None = None
         self._next = 0
-        self._latest: tuple[int, Image] | None = None
+        self._latest: OrderedDict[int, Image] = OrderedDict()
 
     def recording(self) -> Recording:
         """The recording, opened at first use.
@@ -67,12 +72,15 @@ class Player:
             if not 0 <= index < len(recording.times):
                 last = len(recording.times) - 1
                 raise InputError(f"frame {index}: camera {self.row.name} has frames 0 to {last}; give one of them")
-            if self._latest is None or self._latest[0] != index:
+            if index not in self._latest:
                 found = self._read(recording, index)
                 if found is None:
                     raise InputError(f"frame {index}: of camera {self.row.name} does not decode; give another")
-                self._latest = (index, found)
-            return self._latest[1]
+                self._latest[index] = found
+                while len(self._latest) > MOST_FRAMES:
+                    self._latest.popitem(last=False)
+            self._latest.move_to_end(index)
+            return self._latest[index]
 
     def _recording(self) -> Recording:
         if self._opened is None:
@@ -83,15 +91,26 @@ class Player:
 
     def _read(self, recording: Recording, index: int) -> Image | None:
         if self._coming is None or not self._next <= index < self._next + AHEAD:
-            self._coming = frames_between(recording, index, len(recording.times))
+            self._coming = _frames_from(recording, index)
         for number, image in self._coming:
             self._next = number + 1
             if number == index:
-                return image
+                return image()
             if number > index:
                 break
         self._coming = None
         return None
+
+
+def _frames_from(recording: Recording, first: int) -> Iterator[tuple[int, Callable[[], Image]]]:
+    """Frames from a number on, and what gives their images: to decode is needed for all, to convert for few."""
+    end = len(recording.times)
+    if isinstance(recording.source, VideoFile) and recording.stamps is not None:
+        for number, picture in sought(recording.source, recording.stamps, first, end):
+            yield number, partial(upright, picture, recording.source)
+    else:
+        for number, image in frames_between(recording, first, end):
+            yield number, lambda image=image: image  # type: ignore[misc]
 
 
 class Boxes:
