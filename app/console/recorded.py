@@ -6,8 +6,8 @@ import bisect
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import partial
+from time import monotonic
 
 import numpy as np
 import numpy.typing as npt
@@ -25,8 +25,9 @@ AHEAD = 50
 MOST_FRAMES = 4
 """Whole frames kept of each camera: a search needs the one that its operator sees."""
 
-MOST_BYTES = 64 * 2**20
-"""Memory for pictures that were sent already."""
+KEPT_SECONDS = 2.0
+"""Seconds for which a picture that was sent serves others who play in time. Who comes back to one later waits for its
+frame when it is shown, and not when they click on somebody in it."""
 
 
 class Player:
@@ -153,8 +154,7 @@ class RecordedWall:
         self._gallery = gallery
         self._players = {row.name: Player(row) for row in gallery.cameras()}
         self._boxes: dict[str, Boxes] = {}
-        self._pictures: OrderedDict[tuple[str, int, int], bytes] = OrderedDict()
-        self._bytes = 0
+        self._pictures: OrderedDict[tuple[str, int, int], tuple[float, bytes]] = OrderedDict()
         self._lock = threading.Lock()
 
     def cameras(self) -> list[CameraView]:
@@ -208,15 +208,13 @@ class RecordedWall:
         return CameraView(row.name, state, row.width, row.height, first, last, note)  # type: ignore[arg-type]
 
     def _kept(self, key: tuple[str, int, int]) -> bytes | None:
-        with self._lock, suppress(KeyError):
-            self._pictures.move_to_end(key)
-            return self._pictures[key]
-        return None
+        with self._lock:
+            made, jpeg = self._pictures.get(key, (-KEPT_SECONDS, b""))
+            return jpeg if monotonic() - made < KEPT_SECONDS else None
 
     def _keep(self, key: tuple[str, int, int], jpeg: bytes) -> None:
         with self._lock:
-            if key not in self._pictures:
-                self._pictures[key] = jpeg
-                self._bytes += len(jpeg)
-            while self._bytes > MOST_BYTES:
-                self._bytes -= len(self._pictures.popitem(last=False)[1])
+            self._pictures[key] = monotonic(), jpeg
+            self._pictures.move_to_end(key)
+            while monotonic() - next(iter(self._pictures.values()))[0] >= KEPT_SECONDS:
+                self._pictures.popitem(last=False)
