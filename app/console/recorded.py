@@ -6,6 +6,7 @@ import bisect
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import partial
 from time import monotonic
 
@@ -22,6 +23,9 @@ from app.sources import VideoFile
 AHEAD = 50
 """Frames up to which reading on is quicker than seeking."""
 
+MOST_CURSORS = 6
+"""Places of a recording that are read on from at once: so many groups of viewers play, each in its own time."""
+
 MOST_FRAMES = 4
 """Whole frames kept of each camera: a search needs the one that its operator sees."""
 
@@ -37,8 +41,7 @@ class Player:
         self.row = row
         self._lock = threading.Lock()
         self._opened: Recording | str | None = None
-        self._coming: Iterator[tuple[int, Callable[[], Image]]] | None = None
-        self._next = 0
+        self._cursors: list[_Cursor] = []
         self._latest: OrderedDict[int, Image] = OrderedDict()
 
     def recording(self) -> Recording:
@@ -91,16 +94,34 @@ class Player:
         return self._opened
 
     def _read(self, recording: Recording, index: int) -> Image | None:
-        if self._coming is None or not self._next <= index < self._next + AHEAD:
-            self._coming = _frames_from(recording, index)
-        for number, image in self._coming:
-            self._next = number + 1
+        cursor = next((each for each in self._cursors if each.following <= index < each.following + AHEAD), None)
+        if cursor is None:
+            cursor = _Cursor(_frames_from(recording, index), index)
+        else:
+            self._cursors.remove(cursor)
+        # The one used last comes last, so that who goes on reading keeps theirs.
+        self._cursors = [*self._cursors, cursor][-MOST_CURSORS:]
+        for number, image in cursor.coming:
+            cursor.following = number + 1
             if number == index:
                 return image()
             if number > index:
                 break
-        self._coming = None
+        self._cursors.remove(cursor)
         return None
+
+
+@dataclass(eq=False)
+class _Cursor:
+    """A place in a recording from which somebody goes on reading.
+
+    Attributes:
+        coming: Frames from there on.
+        following: Number of the first of them.
+    """
+
+    coming: Iterator[tuple[int, Callable[[], Image]]]
+    following: int
 
 
 def _frames_from(recording: Recording, first: int) -> Iterator[tuple[int, Callable[[], Image]]]:

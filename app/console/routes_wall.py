@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Response, WebSocket, WebSocketDisconnect
 from pydantic import BaseModel, Field, ValidationError
+from starlette.websockets import WebSocketDisconnected
 
 from app.console.access import Shared, Viewer, console_of, find_caller, is_from_here
 from app.console.models import BoxesOut, BoxOut, CameraOut, Time
@@ -87,8 +88,8 @@ async def watch(socket: WebSocket) -> None:
     watching.add(socket)
     try:
         await _answer_all(socket, console)
-    except WebSocketDisconnect:
-        pass
+    except (WebSocketDisconnect, WebSocketDisconnected):
+        pass  # the page was closed, which reading sees first or sending does
     finally:
         watching.discard(socket)
 
