@@ -72,11 +72,18 @@ class Pipeline:
         embedder: Makes features of the crops that the tracker asks for, or None to track by boxes alone.
         tracker: Settings of the tracker.
         watch: Where the time is counted.
+        first_number: The first track's number.
     """
 
-    def __init__(self, embedder: Embedder | None, tracker: TrackerConfig, watch: Stopwatch | None = None) -> None:
+    def __init__(
+        self,
+        embedder: Embedder | None,
+        tracker: TrackerConfig,
+        watch: Stopwatch | None = None,
+        first_number: int = 1,
+    ) -> None:
         self.embedder = embedder
-        self.tracker = Tracker(tracker)
+        self.tracker = Tracker(tracker, first_number)
         self._crops: list[Image] = []
         self._camera_motion = CameraMotion() if tracker.camera_motion else None
         self.watch = watch or Stopwatch()

@@ -1,0 +1,259 @@
+"""Who is who over all live cameras: tracklets into the gallery, identities out of the associator, both told at once."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+from sqlalchemy import Connection
+
+from app.association import CameraTracklet
+from app.association.events import Event as Decision
+from app.association.events import Merged, Split
+from app.association.online import OnlineAssociator
+from app.config import Config
+from app.errors import InputError
+from app.gallery import Gallery
+from app.gallery.choosing import ALIKE, choose_views
+from app.gallery.corrections import load, note_last_number, state
+from app.gallery.following import Reappearance
+from app.gallery.growing import Grown, Key, assign, put_tracklets, recent
+from reid_model.features import FloatArray
+from trackers import Tracklet
+
+log = logging.getLogger(__name__)
+
+STORED_SECONDS = 5.0
+"""Seconds between two times that a growing tracklet is written."""
+
+OLD_ENOUGH = 1.0
+"""Seconds that a growing tracklet has lasted when it is first written."""
+
+MOST_WAITING = 20_000
+"""Ended tracklets that wait for a gallery that cannot be written, at most: some hundred megabytes."""
+
+
+@dataclass(slots=True)
+class _Written:
+    """What the gallery has of a growing tracklet: when it was written, the frames and pooled vectors of its views."""
+
+    time: float
+    frames: set[int] = field(default_factory=set)
+    pooled: list[FloatArray] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What one step of linking has found.
+
+    Attributes:
+        decisions: What the associator has decided, in order.
+        reappearances: Of people who are followed.
+    """
+
+    decisions: list[Decision]
+    reappearances: list[Reappearance]
+
+
+class Linker:
+    """Writes tracklets into the gallery while they grow, links them, and writes who is who.
+
+    `offer` may be called by any thread at any time; `step` by one. Where the gallery cannot be written, what ended
+    waits, and people are linked all the same.
+
+    Args:
+        gallery: Open for writing; the cameras were added.
+        config: The association's settings, and the cameras' homographies.
+        told: Called with what each step has found, before `step` returns.
+        clock: Current time, seconds since the epoch.
+    """
+
+    def __init__(
+        self, gallery: Gallery, config: Config, told: Callable[[Outcome], None], clock: Callable[[], float]
+    ) -> None:
+        self.failures = 0
+        self._gallery, self._config, self._told, self._clock = gallery, config, told, clock
+        self._lock = threading.Lock()
+        self._inbox: dict[Key, tuple[CameraTracklet, bool]] = {}
+        self._waiting: dict[Key, Tracklet] = {}
+        self._written: dict[Key, _Written] = {}
+        self._undecided: dict[Key, tuple[CameraTracklet, bool]] = {}
+        self._numbers: dict[Key, int] = {}
+        self._unassigned: dict[Key, int] = {}
+        self._said: tuple[int, int] | None = None
+        self._now = -np.inf
+        with gallery.writing() as connection:
+            self._obey(connection)
+
+    # What the runtime and the pages ask
+
+    def offer(self, camera: str, tracklets: Iterable[Tracklet], *, finished: bool) -> None:
+        """Takes tracklets of a camera, ended or as they are by now; never waits."""
+        with self._lock:
+            for tracklet in tracklets:
+                item = CameraTracklet(camera, tracklet)
+                if finished or not self._inbox.get(item.key, (item, False))[1]:
+                    self._inbox[item.key] = item, finished
+
+    def identity_of(self, key: Key) -> int | None:
+        """The number of a tracklet's identity by the latest decision; None where there is none yet."""
+        return self._numbers.get(key)
+
+    @property
+    def people(self) -> int:
+        """How many identities are remembered."""
+        return len(set(self._numbers.values()))
+
+    @property
+    def pending(self) -> int:
+        """Tracklets that were offered or ended and are not in the gallery yet."""
+        return len(self._inbox) + len(self._waiting)
+
+    # One step
+
+    def step(self) -> Outcome:
+        """Takes in what was offered: writes it, links it, and tells what was found."""
+        with self._lock:
+            inbox, self._inbox = self._inbox, {}
+        seen = self._write(inbox)
+        for item, finished in inbox.values():
+            self._associator.observe(item, finished=finished)
+            if item.key not in self._numbers:
+                self._undecided[item.key] = item, finished
+        self._now = max(self._now, self._clock())
+        decisions = self._decide(lambda: self._associator.advance(self._now))
+        outcome = Outcome(decisions, seen)
+        self._told(outcome)
+        return outcome
+
+    def flush(self) -> Outcome:
+        """Takes in what was offered and decides everything that waits, at the end."""
+        first = self.step()
+        outcome = Outcome(self._decide(self._associator.flush), [])
+        self._told(outcome)
+        return Outcome([*first.decisions, *outcome.decisions], first.reappearances)
+
+    # The gallery
+
+    def _write(self, inbox: dict[Key, tuple[CameraTracklet, bool]]) -> list[Reappearance]:
+        """Writes what ended, and of what grows what has not been written for some time."""
+        now = self._clock()
+        due: dict[str, list[Tracklet]] = {}
+        for key, (item, finished) in inbox.items():
+            if finished:
+                self._waiting[key] = item.tracklet
+            elif self._is_due(key, item.tracklet, now):
+                due.setdefault(item.camera, []).append(item.tracklet)
+        for (camera, _), tracklet in self._waiting.items():
+            due.setdefault(camera, []).append(tracklet)
+        seen: list[Reappearance] = []
+        for camera, tracklets in due.items():
+            try:
+                seen += self._put(camera, tracklets, now)
+            except InputError as error:
+                self._failed(error)
+        return seen
+
+    def _is_due(self, key: Key, tracklet: Tracklet, now: float) -> bool:
+        written = self._written.get(key)
+        if written is None:
+            return float(tracklet.times[-1] - tracklet.times[0]) >= OLD_ENOUGH and tracklet.exemplars is not None
+        return now - written.time >= STORED_SECONDS
+
+    def _put(self, camera: str, tracklets: Sequence[Tracklet], now: float) -> list[Reappearance]:
+        grown = [Grown(item, self._new_views((camera, item.track_id), item)) for item in tracklets]
+        seen = put_tracklets(self._gallery, camera, grown)
+        for each in grown:
+            key = camera, each.tracklet.track_id
+            if self._waiting.pop(key, None) is not None:
+                self._written.pop(key, None)
+                continue
+            written = self._written.setdefault(key, _Written(now))
+            written.time = now
+            if len(each.views):
+                assert each.tracklet.exemplars is not None
+                written.frames.update(each.tracklet.exemplar_frames[each.views].tolist())
+                written.pooled.append(each.tracklet.exemplars.global_[each.views])
+        return seen
+
+    def _new_views(self, key: Key, tracklet: Tracklet) -> npt.NDArray[np.intp]:
+        """Which of a tracklet's views are worth storing beside those that are stored."""
+        if tracklet.exemplars is None or not len(tracklet.exemplars):
+            return np.zeros(0, np.intp)
+        views = choose_views(tracklet.exemplars)
+        written = self._written.get(key)
+        if written is None or not written.pooled:
+            return views
+        views = views[~np.isin(tracklet.exemplar_frames[views], list(written.frames))]
+        apart = 1 - tracklet.exemplars.global_[views] @ np.concatenate(written.pooled).T
+        return views[apart.min(axis=1) >= ALIKE] if len(views) else views
+
+    def _failed(self, error: InputError) -> None:
+        if not self.failures:
+            log.error("the gallery cannot be written: %s; what ends waits", error)
+        self.failures += 1
+        for key in list(self._waiting)[: max(len(self._waiting) - MOST_WAITING, 0)]:
+            del self._waiting[key]
+
+    # Identities
+
+    def _decide(self, run: Callable[[], list[Decision]]) -> list[Decision]:
+        """Lets the associator decide, and writes who is who; the operator's word is taken first."""
+        decisions: list[Decision] | None = None
+        try:
+            # One transaction: no correction can come between a decision and its writing, and take a number that the
+            # associator gives.
+            with self._gallery.writing() as connection:
+                self._obey(connection)
+                decisions = run()
+                self._unassigned.update(self._changed(decisions))
+                done = assign(connection, self._unassigned)
+            self._unassigned = {key: number for key, number in self._unassigned.items() if key not in done}
+            if self.failures:
+                log.info("the gallery can be written again")
+            self.failures = 0
+        except InputError as error:
+            self._failed(error)
+            if decisions is None:
+                decisions = run()
+                self._unassigned.update(self._changed(decisions))
+        return decisions
+
+    def _obey(self, connection: Connection) -> None:
+        """Begins anew from what the gallery holds where the operator has said something since."""
+        said = state(connection)
+        if said == self._said:
+            return
+        self._said = said
+        now = self._clock()
+        self._associator = OnlineAssociator(
+            self._config.association,
+            corrections=load(connection),
+            homographies={each.name: each.homography for each in self._config.cameras if each.homography is not None},
+            first_number=note_last_number(connection) + 1,
+        )
+        known = recent(self._gallery, now - self._config.association.remember_seconds)
+        self._associator.recall([(item, number) for item, number in known if number is not None])
+        self._numbers = {item.key: number for item, number in known if number is not None}
+        for item, finished in self._undecided.values():
+            self._associator.observe(item, finished=finished)
+
+    def _changed(self, decisions: Sequence[Decision]) -> dict[Key, int]:
+        """The numbers of tracklets that have one now, or another than before."""
+        touched = set(self._undecided)
+        for each in decisions:
+            if isinstance(each, Merged | Split):
+                touched.update(each.tracklets)
+        found = {key: number for key in touched if (number := self._associator.identity_of(key)) is not None}
+        changed = {key: number for key, number in found.items() if self._numbers.get(key) != number}
+        self._numbers.update(changed)
+        for key in found:
+            self._undecided.pop(key, None)
+        for identity in self._associator.forgotten:
+            for member in identity.members:
+                self._numbers.pop(member.key, None)
+        return changed
