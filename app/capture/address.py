@@ -6,11 +6,11 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Literal
 from urllib.parse import quote, unquote
 
 from app.errors import InputError
+from app.secrets import put_in
 
 HIDDEN = "***"
 
@@ -24,8 +24,6 @@ _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s\"'<>]*@")
 _SECRET_NAMES = r"pass|pwd|psw|token|key|secret|auth|user|usr|login|sig|cred|session"
 _PARAMETER = re.compile(rf"(\b\w*(?:{_SECRET_NAMES})\w*=)[^&\s\"'<>#]*", re.IGNORECASE)
 _HEADER = re.compile(r"(authorization\s*[:=]\s*)[^\r\n]*", re.IGNORECASE)
-_PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
-_VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def is_live(source: str) -> bool:
@@ -73,36 +71,17 @@ def resolve(source: str, environment: Mapping[str, str] = os.environ) -> Address
     Raises:
         InputError: If a variable is not set, a file cannot be read, or there is no such kind of address.
     """
-    put_in: list[str] = []
 
-    def value(match: re.Match[str]) -> str:
-        text = _value(match.group(1), environment)
-        put_in.append(text)
-        before, after = source[: match.start()], source[match.end() :]
+    def written(value: str, before: str, after: str) -> str:
         within = "://" in before and ("@" in after or "?" in before)
-        return quote(text, safe="") if within else text
+        return quote(value, safe="") if within else value
 
-    text = _PLACEHOLDER.sub(value, source)
+    text, values = put_in(source, "a camera's source", environment, written)
     if not text.strip():
         raise InputError("a camera's source is empty; give an address, a webcam or a file")
     if "\n" in text or "\r" in text or "\0" in text:
         raise InputError(f"{redacted(source)}: more than one line; an address is one line")
-    return Address(_kind(text), _opened(text), _secrets(text, put_in))
-
-
-def _value(name: str, environment: Mapping[str, str]) -> str:
-    if name.startswith("file:"):
-        path = Path(name.removeprefix("file:"))
-        try:
-            return path.read_text(encoding="utf-8").rstrip("\r\n")
-        except (OSError, UnicodeDecodeError, ValueError) as error:
-            why = getattr(error, "strerror", None) or "not text"
-            raise InputError(f"{path}: a camera's password cannot be read from it ({why}); check the file") from None
-    if not _VARIABLE.fullmatch(name):
-        raise InputError("a camera's source holds a ${…} that is neither ${NAME} nor ${file:PATH}; correct it")
-    if name not in environment:
-        raise InputError(f"a camera's source needs the environment variable {name}, which is not set; set it")
-    return environment[name]
+    return Address(_kind(text), _opened(text), _secrets(text, values))
 
 
 def _kind(text: str) -> Kind:
@@ -125,9 +104,9 @@ def _opened(text: str) -> str:
     return f"/dev/video{int(text)}" if text.isdecimal() and len(text) <= 3 else text
 
 
-def _secrets(text: str, put_in: list[str]) -> tuple[str, ...]:
+def _secrets(text: str, values: list[str]) -> tuple[str, ...]:
     """The password of an address as it is written and as it is meant, and all that was put in."""
-    found = set(put_in)
+    found = set(values)
     userinfo = text.partition("://")[2].rpartition("@")[0] if "://" in text else ""
     if userinfo:
         found |= {userinfo, userinfo.partition(":")[2]}

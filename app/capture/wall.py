@@ -24,16 +24,18 @@ class WallClock:
     def __init__(self, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self._clock, self._wall = clock, wall
         self._looked = clock()
-        self._offset = wall() - self._looked
+        self._target = self._base = wall() - self._looked
 
     def __call__(self, moment: float) -> float:
         """Seconds since the epoch at a moment of the monotonic clock."""
         now = self._clock()
-        elapsed = now - self._looked
-        if elapsed >= _LOOK_SECONDS:
+        if now - self._looked >= _LOOK_SECONDS:
             target = self._wall() - now
             # Were we held up between the two looks, the difference says nothing.
             if self._clock() - now <= _QUICK:
-                self._offset = max(target, self._offset - SLEW * elapsed)
-                self._looked = now
-        return moment + self._offset
+                self._base, self._looked, self._target = self._offset(now), now, target
+        return moment + self._offset(moment)
+
+    def _offset(self, moment: float) -> float:
+        """How far the time of day is ahead; it falls by `SLEW` a second at most, so that times increase."""
+        return max(self._target, self._base - SLEW * (moment - self._looked))

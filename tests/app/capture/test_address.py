@@ -81,7 +81,7 @@ def test_a_whole_address_may_come_from_outside(tmp_path):
     [
         ("rtsp://u:${NOT_THERE}@h/x", "NOT_THERE, which is not set; set it"),
         ("rtsp://u:${}@h/x", "correct it"),
-        ("rtsp://u:${file:/not/there}@h/x", "/not/there: a camera's password cannot be read"),
+        ("rtsp://u:${file:/not/there}@h/x", "/not/there: a camera's source cannot be completed"),
         ("ftp://u:hidden@h/x", "give one of rtsp://"),
         ("file:///etc/passwd", "give one of rtsp://"),
         ("rtsp:///path", "no host"),

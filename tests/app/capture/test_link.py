@@ -6,7 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
@@ -322,6 +322,7 @@ class Clocks:
 
 
 @given(st.lists(st.tuples(st.floats(0.001, 5), st.floats(-100, 100)), min_size=1, max_size=60))
+@example([(0.9375, 0.0), (0.0625, -1.0)])
 def test_times_of_day_increase_however_the_clock_is_set(steps):
     clocks = Clocks()
     wall = WallClock(clocks.clock, clocks.wall)
@@ -348,4 +349,4 @@ def test_a_clock_that_is_set_back_is_approached_slowly():
     for _ in range(15):
         clocks.now += 1.0
         off.append(wall(clocks.now) - clocks.wall())
-    assert off == pytest.approx([max(1.0 - 0.1 * second, 0.0) for second in range(1, 16)], abs=1e-6)
+    assert off == pytest.approx([max(1.0 - 0.1 * second, 0.0) for second in range(15)], abs=1e-6)

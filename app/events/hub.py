@@ -1,0 +1,231 @@
+"""The hub of a run: events are kept as they are published, and each receiver is given them at its own pace."""
+
+from __future__ import annotations
+
+import logging
+import random
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.config_events import EventsConfig
+from app.events.event import Event
+from app.events.lines import JsonLines
+from app.events.mqtt import Mqtt
+from app.events.outbox import Outbox
+from app.events.sinks import NotDeliveredError, Sink
+from app.events.webhook import Webhook
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 100
+"""Events that a receiver is given together."""
+
+PRUNE_SECONDS = 10.0
+"""Seconds between two removals of what everybody has."""
+
+SECONDS_A_DAY = 86400.0
+
+
+@dataclass(frozen=True)
+class SinkState:
+    """How a receiver is doing.
+
+    Attributes:
+        name: `file`, `mqtt`, `webhook1`, …
+        pending: Events that it has not got.
+        delivered: Events that it got in this run.
+        dead: Events that were given up in this run, as it will never take them.
+        lost: Events that it never got because they were kept for too long, or too many.
+        failing: Why it cannot be reached, one line without secrets; empty where it can.
+    """
+
+    name: str
+    pending: int
+    delivered: int
+    dead: int
+    lost: int
+    failing: str
+
+
+class EventHub:
+    """Publishes events to all receivers of a configuration, each at least once and in order.
+
+    An event is kept on disk when `publish` returns: a receiver that cannot be reached, a restart or a kill lose none.
+    Receivers have a thread each; none delays another, nor whoever publishes.
+
+    Args:
+        config: Receivers and limits.
+        folder: The run's folder: relative files are in it, and `outbox.db`.
+        clock: Seconds since the epoch.
+        chance: A number in [0, 1), for waits that differ.
+
+    Raises:
+        InputError: If a file cannot be written, or a secret cannot be had.
+    """
+
+    def __init__(
+        self,
+        config: EventsConfig,
+        folder: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        self._config, self._chance = config, chance
+        sinks = _sinks(config, folder)
+        self._outbox = Outbox(
+            folder / "outbox.db",
+            [sink.name for sink in sinks],
+            config.kept_events,
+            config.kept_days * SECONDS_A_DAY,
+            clock,
+        )
+        self._lock = threading.Lock()
+        self._listeners: list[Callable[[Event], None]] = []
+        self._closing = threading.Event()
+        self._couriers = [_Courier(sink, self._outbox, config, chance, self._closing) for sink in sinks]
+        self._pruned = time.monotonic()
+        self._failing = False
+        self.published = 0
+        for courier in self._couriers:
+            courier.thread.start()
+
+    def publish(self, event: Event) -> None:
+        """Keeps an event for all receivers and tells the listeners; waits for none of them."""
+        try:
+            self._outbox.add(event.kind, event.camera, event.to_json())
+            self._failing = False
+        except sqlite3.Error as error:
+            if not self._failing:
+                log.error("%s: events cannot be kept (%s) and are lost", self._outbox.path, error)
+            self._failing = True
+        self.published += 1
+        for courier in self._couriers:
+            courier.wake.set()
+        with self._lock:
+            listeners = list(self._listeners)
+        for listener in listeners:
+            listener(event)
+        if time.monotonic() - self._pruned >= PRUNE_SECONDS:
+            self._prune()
+
+    def availability(self, camera: str, online: bool) -> None:
+        """Tells receivers that keep such a state whether a camera gives pictures."""
+        for courier in self._couriers:
+            courier.sink.availability(camera, online)
+
+    def subscribe(self, listener: Callable[[Event], None]) -> Callable[[], None]:
+        """Calls a listener, which must not wait, with each event; what is returned ends that."""
+        with self._lock:
+            self._listeners.append(listener)
+
+        def leave() -> None:
+            with self._lock:
+                self._listeners.remove(listener)
+
+        return leave
+
+    def states(self) -> list[SinkState]:
+        """How each receiver is doing."""
+        return [courier.state() for courier in self._couriers]
+
+    def close(self, timeout: float = 5.0) -> None:
+        """Gives receivers that can be reached what they have not got, for so long; the rest waits for the next run."""
+        end = time.monotonic() + timeout
+        for courier in self._couriers:
+            while time.monotonic() < end and not courier.failing and self._outbox.pending(courier.sink.name):
+                time.sleep(0.02)
+        self._closing.set()
+        for courier in self._couriers:
+            courier.wake.set()
+        for courier in self._couriers:
+            courier.thread.join(max(end - time.monotonic(), 0) + 10.0)
+            courier.sink.close()
+        self._prune()
+        self._outbox.close()
+
+    def _prune(self) -> None:
+        self._pruned = time.monotonic()
+        try:
+            lost = self._outbox.prune()
+        except sqlite3.Error as error:
+            log.error("%s: cannot be cleaned up (%s)", self._outbox.path, error)
+            return
+        if lost:
+            log.error("events were kept for too long or are too many: %d were given up undelivered", lost)
+
+
+def _sinks(config: EventsConfig, folder: Path) -> list[Sink]:
+    sinks: list[Sink] = []
+    if config.file is not None:
+        sinks.append(JsonLines(folder / config.file, int(config.file_megabytes * 1e6), config.file_count))
+    if config.mqtt is not None:
+        sinks.append(Mqtt(config.mqtt))
+    for number, webhook in enumerate(config.webhooks, 1):
+        sinks.append(Webhook(webhook, folder / "dead-letters.jsonl", f"webhook{number}"))
+    return sinks
+
+
+class _Courier:
+    """Takes events out of the outbox to one receiver."""
+
+    def __init__(
+        self,
+        sink: Sink,
+        outbox: Outbox,
+        config: EventsConfig,
+        chance: Callable[[], float],
+        closing: threading.Event,
+    ) -> None:
+        self.sink, self.failing, self.delivered = sink, "", 0
+        self.wake = threading.Event()
+        self.thread = threading.Thread(target=self._run, name=f"events-{sink.name}", daemon=True)
+        self._outbox, self._config, self._chance, self._closing = outbox, config, chance, closing
+        self._failures = 0
+
+    def state(self) -> SinkState:
+        """How the receiver is doing."""
+        name = self.sink.name
+        pending, lost = self._outbox.pending(name), self._outbox.lost(name)
+        return SinkState(name, pending, self.delivered, self.sink.dead, lost, self.failing)
+
+    def _run(self) -> None:
+        while not self._closing.is_set():
+            self.wake.clear()
+            try:
+                events = self._outbox.waiting(self.sink.name, AT_ONCE)
+                done = self._deliver(events) if events else 0
+                if done:
+                    self._outbox.delivered(self.sink.name, events[done - 1].number)
+                    self.delivered += done
+            except Exception:
+                # A fault of ours in one receiver's thread must not end it for good, nor pass in silence.
+                log.exception("events for %s: tried again", self.sink.name)
+                self._failures += 1
+            if self._failures:
+                self._closing.wait(self._pause())
+            elif not events:
+                self.wake.wait(1.0)
+
+    def _deliver(self, events: Sequence[object]) -> int:
+        """Delivers what it can; returns how many."""
+        try:
+            self.sink.deliver(events, self._closing.is_set)  # type: ignore[arg-type]
+        except NotDeliveredError as error:
+            if not self.failing:
+                log.warning("events for %s wait: %s", self.sink.name, error)
+            self.failing, self._failures = str(error), 1 if error.done else self._failures + 1
+            return error.done
+        if self.failing:
+            log.info("events for %s are delivered again", self.sink.name)
+        self.failing, self._failures = "", 0
+        return len(events)
+
+    def _pause(self) -> float:
+        """Seconds before the next attempt: doubled at each, up to a limit, and different for everybody."""
+        longest = min(self._config.retry_seconds * 2.0 ** min(self._failures - 1, 30), self._config.most_retry_seconds)
+        return longest * (0.5 + self._chance() / 2)

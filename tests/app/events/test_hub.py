@@ -1,0 +1,272 @@
+"""Events to files, a real broker and a real web server, which fail as told."""
+
+import hashlib
+import hmac
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from app.config_events import EventsConfig
+from app.errors import InputError
+from app.events import EventHub, new_event
+from tests.app.events.servers import Broker, Subscriber, Web, eventually
+
+QUICK = {"retry_seconds": 0.05, "most_retry_seconds": 0.2}
+
+
+def some(count, camera="east", first=0):
+    return [new_event("track.started", 1.0, camera=camera, track=first + i + 1) for i in range(count)]
+
+
+def lines(path):
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def hub_of(folder, **config):
+    return EventHub(EventsConfig.model_validate({**QUICK, **config}), folder)
+
+
+@pytest.fixture
+def broker(tmp_path):
+    if Broker.missing():
+        pytest.skip("mosquitto is not installed; apt-get install mosquitto")
+    made = Broker(tmp_path)
+    yield made
+    if made.process.poll() is None:
+        os.kill(made.process.pid, signal.SIGCONT)
+    made.stop()
+
+
+@pytest.fixture
+def web():
+    made = Web()
+    yield made
+    made.close()
+
+
+# files
+
+
+def test_lines_are_whole_and_in_order_and_what_was_torn_is_mended(tmp_path):
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(b'{"id":"a"}\n{"id":"b", "torn')
+    hub = hub_of(tmp_path)
+    events = some(250)
+    for event in events:
+        hub.publish(event)
+    hub.close()
+    assert [each["id"] for each in lines(path)] == ["a", *(event.id for event in events)]
+    assert hub.published == 250
+
+
+def test_a_large_file_is_put_aside_and_the_oldest_go(tmp_path):
+    hub = hub_of(tmp_path, file_megabytes=0.001, file_count=2)
+    for event in some(60):
+        hub.publish(event)
+        eventually(lambda: hub.states()[0].pending == 0)
+    hub.close()
+    assert sorted(path.name for path in tmp_path.glob("*.jsonl")) == [
+        "events.1.jsonl",
+        "events.2.jsonl",
+        "events.jsonl",
+    ]
+    kept = [each["track"] for name in ("events.2", "events.1", "events") for each in lines(tmp_path / f"{name}.jsonl")]
+    assert kept == list(range(kept[0], 61))
+
+
+def test_a_place_that_cannot_be_written_is_refused_in_a_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"events cannot be written .*events\.file"):
+        hub_of(tmp_path, file="file/events.jsonl")
+
+
+def test_listeners_hear_everything_until_they_leave(tmp_path):
+    hub, heard = hub_of(tmp_path, file=None), []
+    leave = hub.subscribe(heard.append)
+    (event, other) = some(2)
+    hub.publish(event)
+    leave()
+    hub.publish(other)
+    hub.close()
+    assert heard == [event]
+
+
+# the web
+
+
+def test_a_webhook_gets_each_event_once_signed_and_in_order(tmp_path, web, monkeypatch):
+    monkeypatch.setenv("HOOK_SECRET", "s3cret-of-the-hook")
+    hook = {"url": web.url, "secret": "${HOOK_SECRET}", "kinds": ["track.*"]}
+    web.answers[:] = [503, 200, 429, 500]
+    hub = hub_of(tmp_path, file=None, webhooks=[hook])
+    events = some(5)
+    for event in events:
+        hub.publish(event)
+    hub.publish(new_event("system.started", 2.0))
+    eventually(lambda: hub.states()[0].pending == 0)
+    hub.close()
+    assert [json.loads(body)["id"] for body in web.posted] == [event.id for event in events]
+    assert [each["X-Crowdtrace-Event"] for each in web.headers] == [event.id for event in events]
+    expected = hmac.new(b"s3cret-of-the-hook", web.posted[0], hashlib.sha256).hexdigest()
+    assert web.headers[0]["X-Crowdtrace-Signature"] == f"sha256={expected}"
+
+
+@pytest.mark.parametrize("answers", [[400], [302], [500, 500, 500]])
+def test_what_is_refused_for_good_or_too_often_goes_to_the_dead_letters(tmp_path, web, answers):
+    web.answers[:] = answers
+    hub = hub_of(tmp_path, file=None, webhooks=[{"url": web.url, "attempts": 3}])
+    first, second = some(2)
+    hub.publish(first)
+    hub.publish(second)
+    eventually(lambda: hub.states()[0].pending == 0)
+    (state,) = hub.states()
+    hub.close()
+    assert (state.dead, state.delivered) == (1, 2)
+    (letter,) = lines(tmp_path / "dead-letters.jsonl")
+    assert letter["event"]["id"] == first.id
+    assert str(answers[0]) in letter["reason"]
+    assert [json.loads(body)["id"] for body in web.posted] == [second.id]
+
+
+def test_an_address_that_is_away_gets_everything_later_and_delays_nobody(tmp_path, monkeypatch, caplog):
+    web = Web()
+    url = web.url
+    web.close()
+    monkeypatch.setenv("HOOK_TOKEN", "very-secret-token")
+    hub = hub_of(tmp_path, webhooks=[{"url": url + "?t=${HOOK_TOKEN}", "attempts": 1}])
+    events = some(20)
+    for event in events:
+        hub.publish(event)
+    eventually(lambda: hub.states()[0].pending == 0)
+    assert len(lines(tmp_path / "events.jsonl")) == 20
+    eventually(lambda: hub.states()[1].failing)
+    assert (hub.states()[1].pending, hub.states()[1].dead) == (20, 0)
+    said = caplog.text + repr(hub.states())
+    began = time.monotonic()
+    hub.close(timeout=5)
+    assert time.monotonic() - began < 4
+    assert "very-secret-token" not in said
+    again = Web()
+    hub = hub_of(tmp_path, webhooks=[{"url": again.url}])
+    eventually(lambda: len(again.posted) == 20)
+    hub.close()
+    again.close()
+    assert [json.loads(body)["id"] for body in again.posted] == [event.id for event in events]
+
+
+def test_a_secret_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(InputError, match="a webhook's url needs the environment variable NOT_THERE"):
+        hub_of(tmp_path, webhooks=[{"url": "https://${NOT_THERE}/x"}])
+
+
+# the broker
+
+
+def mqtt(broker, **more):
+    return {"host": "127.0.0.1", "port": broker.port, **more}
+
+
+def test_topics_states_and_the_end(tmp_path, broker):
+    ear = Subscriber(broker)
+    hub = hub_of(tmp_path, file=None, mqtt=mqtt(broker, topic="site/a"))
+    hub.availability("east", True)
+    hub.publish(some(1)[0])
+    hub.publish(new_event("identity.moved", 2.0, camera="east", track=1, identity=4, details={"from": "west"}))
+    hub.publish(new_event("system.slowed", 3.0))
+    eventually(lambda: hub.states()[0].pending == 0)
+    late = Subscriber(broker)
+    eventually(lambda: len(late.retained) == 2)
+    assert late.retained == {"site/a/status": "online", "site/a/east/availability": "online"}
+    hub.close()
+    eventually(lambda: ("site/a/status", "offline") in ear.heard)
+    topics = [topic for topic, text in ear.heard if text.startswith("{")]
+    assert topics == ["site/a/east/track.started", "site/a/identity/4/moved", "site/a/system/system.slowed"]
+    assert ("site/a/east/availability", "offline") in ear.heard
+    ear.close()
+    late.close()
+
+
+def test_a_broker_that_is_killed_or_frozen_gets_everything_later(tmp_path, broker):
+    ear = Subscriber(broker)
+    hub = hub_of(tmp_path, file=None, mqtt=mqtt(broker))
+    hub._couriers[0].sink._seconds = 0.5
+    events = some(90)
+    for event in events[:30]:
+        hub.publish(event)
+    eventually(lambda: len(ear.bodies()) >= 30)
+    broker.stop()
+    for event in events[30:60]:
+        hub.publish(event)
+    eventually(lambda: hub.states()[0].failing)
+    broker.start()
+    eventually(lambda: {event.id for event in events[:60]} <= {each["id"] for each in ear.bodies()}, 20)
+    os.kill(broker.process.pid, signal.SIGSTOP)
+    for event in events[60:]:
+        hub.publish(event)
+    eventually(lambda: hub.states()[0].failing, 20)
+    os.kill(broker.process.pid, signal.SIGCONT)
+    eventually(lambda: {event.id for event in events} <= {each["id"] for each in ear.bodies()}, 20)
+    eventually(lambda: hub.states()[0].pending == 0, 20)
+    hub.close()
+    first = list(dict.fromkeys(each["id"] for each in ear.bodies()))
+    assert first == [event.id for event in events]
+    ear.close()
+
+
+def test_a_wrong_password_is_told_without_it_and_a_right_one_is_taken(tmp_path, monkeypatch):
+    if Broker.missing():
+        pytest.skip("mosquitto is not installed; apt-get install mosquitto")
+    monkeypatch.setenv("BROKER_PASSWORD", "right-password")
+    broker = Broker(tmp_path, "right-password")
+    try:
+        bad = hub_of(tmp_path, file=None, mqtt=mqtt(broker, user="ann", password="wrong-password"))
+        bad._couriers[0].sink._seconds = 0.5
+        bad.publish(some(1)[0])
+        eventually(lambda: bad.states()[0].failing)
+        assert "refused" in bad.states()[0].failing
+        assert "wrong-password" not in bad.states()[0].failing
+        bad.close(timeout=1)
+        good = hub_of(tmp_path, file=None, mqtt=mqtt(broker, user="ann", password="${BROKER_PASSWORD}"))
+        eventually(lambda: good.states()[0].delivered == 1)
+        good.close()
+    finally:
+        broker.stop()
+
+
+KILLED = """
+import sys, time
+from pathlib import Path
+from app.config_events import EventsConfig
+from app.events import EventHub, new_event
+config = EventsConfig.model_validate({"mqtt": {"host": "127.0.0.1", "port": int(sys.argv[2])}})
+hub = EventHub(config, Path(sys.argv[1]))
+hub.availability("east", True)
+for number in range(10**6):
+    event = new_event("track.started", 1.0, camera="east", track=number)
+    hub.publish(event)
+    print(event.id, flush=True)
+    time.sleep(0.001)
+"""
+
+
+def test_a_killed_run_leaves_its_last_will_and_its_events_come_after_the_next_start(tmp_path, broker):
+    ear = Subscriber(broker)
+    child = subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(tmp_path), str(broker.port)], stdout=subprocess.PIPE, text=True
+    )
+    acknowledged = [child.stdout.readline().strip() for _ in range(300)]
+    child.kill()
+    acknowledged += child.stdout.read().split("\n")[:-1]
+    child.wait()
+    eventually(lambda: ("crowdtrace/status", "offline") in ear.heard, 30)
+    hub = hub_of(tmp_path, mqtt=mqtt(broker))
+    eventually(lambda: all(state.pending == 0 for state in hub.states()), 20)
+    hub.close()
+    assert set(acknowledged) <= {each["id"] for each in ear.bodies()}
+    assert set(acknowledged) <= {each["id"] for each in lines(tmp_path / "events.jsonl")}
+    ear.close()
