@@ -114,8 +114,20 @@ class OnlineAssociator:
         """
         before = self._waiting.get(item.key)
         # Of two states in one moment the later counts, in whichever order they come.
-        if before is None or (finished, len(item.tracklet)) > (before[1], len(before[0].tracklet)):
+        if before is None or (finished, _reach(item)) > (before[1], _reach(before[0])):
             self._waiting[item.key] = item, finished
+
+    def withdraw(self, key: Key) -> None:
+        """Takes back a growing tracklet that turned out to be another's; of an identity with no other it is the end.
+
+        Nothing is said of it, and nothing happens where the tracklet is unknown or finished.
+        """
+        waiting = self._waiting.get(key)
+        if waiting is not None and not waiting[1]:
+            del self._waiting[key]
+        row = self._memory.row_of.get(key)
+        if row is not None and not self._memory.at(row).finished:
+            self._register.remove(row)
 
     def advance(self, now: float) -> list[Event]:
         """Moves the clock and decides what is due.
@@ -187,7 +199,8 @@ class OnlineAssociator:
                 row = memory.add(Known(item, finished, self._now + self._config.wait_seconds))
             else:
                 known = memory.at(row)
-                shorter = len(item.tracklet) < len(known.item.tracklet)
+                # Not the number of boxes: those of a long track are thinned out while it grows.
+                shorter = _reach(item)[0] < _reach(known.item)[0]
                 if known.finished or (shorter and not finished):
                     continue
                 known.item, known.finished = item, finished
@@ -322,3 +335,8 @@ class OnlineAssociator:
         since = self._now - self._config.recent_seconds
         for change in revised(self._evidence, self._register.members, since, self._register.new_number):
             self._register.carry_out(change, self._now, events)
+
+
+def _reach(item: CameraTracklet) -> tuple[float, int]:
+    """How far a state of a tracklet goes: its last time, and how many boxes it has."""
+    return float(item.tracklet.times[-1]), len(item.tracklet)

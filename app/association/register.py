@@ -132,6 +132,15 @@ class Register:
                 self._end(number)
         return forgotten
 
+    def remove(self, row: int) -> None:
+        """Forgets a tracklet, and its identity where it was the only one."""
+        number = int(self._memory.number[row])
+        if number > 0:
+            self.members[number].remove(row)
+            if not self.members[number]:
+                self._end(number)
+        self._evidence.forget(row)
+
     def _leaving(self, now: float) -> list[tuple[int, int]]:
         """Identities that leave now, each with its latest row, by number."""
         memory = self._memory

@@ -151,3 +151,41 @@ def test_among_many_people_two_must_look_more_alike():
     assert [("east", 1), ("west", 1)] not in grouped(replay([*pair, *others], config))
     few = config.model_copy(update={"crowd_people": 200.0})
     assert [("east", 1), ("west", 1)] in grouped(replay([*pair, *others], few))
+
+
+def test_a_growing_tracklet_can_be_taken_back_and_a_finished_one_cannot():
+    for wait in (0.0, 30.0):  # decided already, or not yet
+        associator = OnlineAssociator(CONFIG.model_copy(update={"wait_seconds": wait, "revise_seconds": 0.0}))
+        associator.observe(seen("west", 1, range(0, 20), crops(0)))
+        associator.advance(2.0)
+        associator.observe(seen("east", 7, range(10, 20), crops(0)), finished=False)
+        associator.observe(seen("east", 8, range(10, 20), crops(1)), finished=False)
+        associator.advance(2.1)
+        associator.observe(seen("east", 9, range(10, 20), crops(2)), finished=False)
+        for track in (7, 8, 9):
+            associator.withdraw(("east", track))
+        associator.withdraw(("west", 1))
+        associator.withdraw(("north", 1))
+        associator.advance(3.0)
+        associator.flush()
+        assert grouped(associator.identities()) == [[("west", 1)]], wait
+        # The same number again, and it is somebody new.
+        associator.observe(seen("east", 8, range(40, 60), crops(1)))
+        associator.flush()
+        assert grouped(associator.identities()) == [[("east", 8)], [("west", 1)]], wait
+
+
+def test_a_growing_tracklet_whose_boxes_are_thinned_out_still_grows():
+    associator = OnlineAssociator(CONFIG)
+    whole = seen("east", 1, range(0, 200), crops(0))
+    associator.observe(grown(whole, 100), finished=False)
+    associator.advance(10.0)
+    rows = np.r_[0:100:2, 100:120]
+    thin = replace(
+        whole.tracklet,
+        **{name: getattr(whole.tracklet, name)[rows] for name in ("frames", "times", "boxes", "scores")},
+    )
+    associator.observe(CameraTracklet("east", thin), finished=False)
+    associator.advance(14.0)
+    (visit,) = associator.route(associator.identity_of(("east", 1)))
+    assert visit.last == pytest.approx(11.9)
