@@ -92,12 +92,6 @@ def history(connection: Connection) -> list[CorrectionRow]:
     return found
 
 
-def state(connection: Connection) -> tuple[int, int]:
-    """Changes with everything that the operator says or takes back: corrections, and those of them undone."""
-    table = CorrectionRecord
-    return tuple(connection.execute(select(func.count(), func.count(table.undone))).one())  # type: ignore[return-value]
-
-
 def load(connection: Connection) -> Corrections:
     """The corrections in force: what association obeys."""
     return Corrections(_plain(row) for row in history(connection) if row.undone is None)

@@ -15,7 +15,7 @@ from app.gallery.corrections import note_last_number
 from app.gallery.following import Reappearance, raise_events
 from app.gallery.records import sighting_values, tracklet_values
 from app.gallery.rows import Sighting, TrackletRow
-from app.gallery.schema import Camera, IdentityRecord, SightingRecord, TrackletRecord
+from app.gallery.schema import AuditRecord, Camera, IdentityRecord, SightingRecord, TrackletRecord
 from app.gallery.store import SECONDS_A_DAY, Gallery
 from reid_model.features import Features
 from trackers.gates import iou
@@ -161,6 +161,14 @@ def assign(connection: Connection, numbers: Mapping[Key, int]) -> set[Key]:
         connection.execute(delete(people).where(people.number.in_([each for each in some if each not in counts])))
     writing.grow_revision(connection)
     return set(keys)
+
+
+def audited(connection: Connection, after: int) -> tuple[int, set[str]]:
+    """The last entry's number in the audit log, and what was done in those after a number."""
+    last = connection.scalar(select(func.max(AuditRecord.id))) or 0
+    if last <= after:
+        return last, set()
+    return last, set(connection.scalars(select(AuditRecord.action).distinct().where(AuditRecord.id > after)))
 
 
 def last_tracks(gallery: Gallery) -> dict[str, int]:

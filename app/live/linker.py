@@ -19,9 +19,9 @@ from app.config import Config
 from app.errors import InputError
 from app.gallery import Gallery
 from app.gallery.choosing import ALIKE, choose_views
-from app.gallery.corrections import load, note_last_number, state
+from app.gallery.corrections import load, note_last_number
 from app.gallery.following import Reappearance
-from app.gallery.growing import Grown, Key, assign, put_tracklets, recent
+from app.gallery.growing import Grown, Key, assign, audited, put_tracklets, recent
 from reid_model.features import FloatArray
 from trackers import Tracklet
 
@@ -30,8 +30,15 @@ log = logging.getLogger(__name__)
 STORED_SECONDS = 5.0
 """Seconds between two times that a growing tracklet is written."""
 
-OLD_ENOUGH = 1.0
-"""Seconds that a growing tracklet has lasted when it is first written."""
+OLD_ENOUGH = 0.5
+"""Seconds that a growing tracklet has lasted, beyond those in which it may turn out to be another's, when it is first
+written."""
+
+RETRY_SECONDS = 2.0
+"""Seconds between two attempts to write to a gallery that cannot be written."""
+
+OPERATORS = {"identity merge", "identity split", "identity never", "identity undo", "erase"}
+"""What an operator does, by its name in the audit log, that linking must take into account at once."""
 
 MOST_WAITING = 20_000
 """Ended tracklets that wait for a gallery that cannot be written, at most: some hundred megabytes."""
@@ -79,12 +86,14 @@ class Linker:
         self._gallery, self._config, self._told, self._clock = gallery, config, told, clock
         self._lock = threading.Lock()
         self._inbox: dict[Key, tuple[CameraTracklet, bool]] = {}
+        self._withdrawn: list[Key] = []
         self._waiting: dict[Key, Tracklet] = {}
         self._written: dict[Key, _Written] = {}
         self._undecided: dict[Key, tuple[CameraTracklet, bool]] = {}
         self._numbers: dict[Key, int] = {}
         self._unassigned: dict[Key, int] = {}
-        self._said: tuple[int, int] | None = None
+        self._read = -1
+        self._retry = -np.inf
         self._now = -np.inf
         with gallery.writing() as connection:
             self._obey(connection)
@@ -98,6 +107,14 @@ class Linker:
                 item = CameraTracklet(camera, tracklet)
                 if finished or not self._inbox.get(item.key, (item, False))[1]:
                     self._inbox[item.key] = item, finished
+
+    def withdraw(self, camera: str, track: int) -> None:
+        """Takes back a growing tracklet that turned out to be another's."""
+        with self._lock:
+            key = camera, track
+            if not self._inbox.get(key, (None, False))[1]:
+                self._inbox.pop(key, None)
+                self._withdrawn.append(key)
 
     def identity_of(self, key: Key) -> int | None:
         """The number of a tracklet's identity by the latest decision; None where there is none yet."""
@@ -119,6 +136,11 @@ class Linker:
         """Takes in what was offered: writes it, links it, and tells what was found."""
         with self._lock:
             inbox, self._inbox = self._inbox, {}
+            withdrawn, self._withdrawn = self._withdrawn, []
+        for key in withdrawn:
+            self._associator.withdraw(key)
+            for kept in (self._undecided, self._numbers, self._written, self._unassigned):
+                kept.pop(key, None)
         seen = self._write(inbox)
         for item, finished in inbox.values():
             self._associator.observe(item, finished=finished)
@@ -133,7 +155,7 @@ class Linker:
     def flush(self) -> Outcome:
         """Takes in what was offered and decides everything that waits, at the end."""
         first = self.step()
-        outcome = Outcome(self._decide(self._associator.flush), [])
+        outcome = Outcome(self._decide(lambda: self._associator.flush()), [])
         self._told(outcome)
         return Outcome([*first.decisions, *outcome.decisions], first.reappearances)
 
@@ -143,13 +165,15 @@ class Linker:
         """Writes what ended, and of what grows what has not been written for some time."""
         now = self._clock()
         due: dict[str, list[Tracklet]] = {}
+        held_up = now < self._retry
         for key, (item, finished) in inbox.items():
             if finished:
                 self._waiting[key] = item.tracklet
-            elif self._is_due(key, item.tracklet, now):
+            elif not held_up and self._is_due(key, item.tracklet, now):
                 due.setdefault(item.camera, []).append(item.tracklet)
-        for (camera, _), tracklet in self._waiting.items():
-            due.setdefault(camera, []).append(tracklet)
+        if not held_up:
+            for (camera, _), tracklet in self._waiting.items():
+                due.setdefault(camera, []).append(tracklet)
         seen: list[Reappearance] = []
         for camera, tracklets in due.items():
             try:
@@ -161,7 +185,8 @@ class Linker:
     def _is_due(self, key: Key, tracklet: Tracklet, now: float) -> bool:
         written = self._written.get(key)
         if written is None:
-            return float(tracklet.times[-1] - tracklet.times[0]) >= OLD_ENOUGH and tracklet.exemplars is not None
+            old = float(tracklet.times[-1] - tracklet.times[0]) >= self._config.tracker.refind_young + OLD_ENOUGH
+            return old and tracklet.exemplars is not None
         return now - written.time >= STORED_SECONDS
 
     def _put(self, camera: str, tracklets: Sequence[Tracklet], now: float) -> list[Reappearance]:
@@ -196,6 +221,7 @@ class Linker:
         if not self.failures:
             log.error("the gallery cannot be written: %s; what ends waits", error)
         self.failures += 1
+        self._retry = self._clock() + RETRY_SECONDS
         for key in list(self._waiting)[: max(len(self._waiting) - MOST_WAITING, 0)]:
             del self._waiting[key]
 
@@ -225,10 +251,10 @@ class Linker:
 
     def _obey(self, connection: Connection) -> None:
         """Begins anew from what the gallery holds where the operator has said something since."""
-        said = state(connection)
-        if said == self._said:
+        first = self._read < 0
+        self._read, done = audited(connection, self._read)
+        if not first and not done & OPERATORS:
             return
-        self._said = said
         now = self._clock()
         self._associator = OnlineAssociator(
             self._config.association,
