@@ -16,6 +16,7 @@ from app import (
     cli_console,
     cli_gallery,
     cli_identity,
+    cli_live,
     cli_reid,
     cli_search,
     cli_simulation,
@@ -37,7 +38,7 @@ app.add_typer(cli_gallery.gallery, name="gallery")
 app.add_typer(cli_identity.identity, name="identity")
 for command in (
     *(cli_reid.teach, cli_reid.train, cli_reid.explain, cli_reid.export),
-    *(cli_search.search, cli_simulation.simulate, cli_console.serve),
+    *(cli_live.track, cli_search.search, cli_simulation.simulate, cli_console.serve),
 ):
     app.command()(command)
 evaluate.command("reid")(cli_reid.evaluate_reid)

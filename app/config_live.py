@@ -10,6 +10,11 @@ from app.config_base import Section
 class LiveConfig(Section):
     """Cameras that are watched while they film."""
 
+    folder: str = Field(
+        default="live",
+        description="Folder of the run: gallery.db, events.jsonl and what waits to be told.",
+        min_length=1,
+    )
     stale_seconds: float = Field(
         default=0.5, description="Age of a frame in seconds from which it is dropped instead of analysed.", gt=0, le=10
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
@@ -21,10 +21,15 @@ Item = TypeVar("Item")
 
 
 class Stopwatch:
-    """Seconds spent in each stage of the work, by the name of the stage."""
+    """Seconds spent in each stage of the work, by the name of the stage.
 
-    def __init__(self) -> None:
+    Args:
+        told: Called with the stage and the seconds of each single piece of work.
+    """
+
+    def __init__(self, told: Callable[[str, float], None] | None = None) -> None:
         self.seconds: defaultdict[str, float] = defaultdict(float)
+        self._told = told
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
@@ -33,7 +38,10 @@ class Stopwatch:
         try:
             yield
         finally:
-            self.seconds[stage] += time.perf_counter() - start
+            elapsed = time.perf_counter() - start
+            self.seconds[stage] += elapsed
+            if self._told is not None:
+                self._told(stage, elapsed)
 
 
 def timed(items: Iterable[Item], stage: str, watch: Stopwatch) -> Iterator[Item]:

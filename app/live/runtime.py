@@ -19,6 +19,7 @@ import supervision as sv
 from app.capture.capture import Capture
 from app.config import CameraConfig, Config
 from app.detector import Detector
+from app.errors import InputError
 from app.live.lane import Changes, Lane, Shown
 from app.live.rates import Governor
 from app.pipeline import Stopwatch
@@ -42,8 +43,14 @@ class Listener(Protocol):
     def tracked(self, camera: str, shown: Shown, changes: Changes) -> None:
         """A frame is done; who is new in it and whose track is over."""
 
+    def analysed(self, camera: str, shown: Shown) -> None:
+        """Nothing more comes of a frame."""
+
     def tracklets(self, camera: str, tracklets: Sequence[Tracklet], *, finished: bool) -> None:
         """Tracklets that ended, or as they are by now."""
+
+    def rates(self, rates: Mapping[str, float], slowed: bool) -> None:
+        """How many frames a second of each live camera are analysed, and whether that is less than wanted."""
 
     def slowed(self, slowed: bool, rates: Mapping[str, float]) -> None:
         """The machine does not keep up any more, or does again, and what each camera is analysed at."""
@@ -63,6 +70,7 @@ class Runtime:
         listener: Who is told.
         clock: Seconds that never go back.
         first_numbers: The first track number of cameras by name; 1 for others.
+        watch: Where the time of each stage is counted.
     """
 
     def __init__(
@@ -74,8 +82,9 @@ class Runtime:
         listener: Listener,
         clock: Callable[[], float],
         first_numbers: Mapping[str, int] | None = None,
+        watch: Stopwatch | None = None,
     ) -> None:
-        self.watch = Stopwatch()
+        self.watch = watch or Stopwatch()
         self.governor = Governor()
         self.analysed: dict[str, int] = {}
         self.turned = clock()
@@ -158,6 +167,7 @@ class Runtime:
                 self.analysed[name] = self.analysed.get(name, 0) + 1
                 assert lane.shown is not None
                 self._listener.tracked(name, lane.shown, changes)
+                self._listener.analysed(name, lane.shown)
                 self._hand_over(lane)
 
     def _detect(self, frames: Sequence[Frame]) -> list[sv.Detections | None]:
@@ -209,6 +219,7 @@ class Runtime:
             # One that gets all it wants is not held to what it was measured to give.
             free = rate >= wanted[name]
             self._cameras.set_rate(name, self._lanes[name].camera.analyse_fps if free else rate)
+        self._listener.rates(rates, self.governor.slowed)
         if self.governor.slowed != self._was_slowed:
             self._was_slowed = self.governor.slowed
             self._listener.slowed(self._was_slowed, rates)
@@ -230,8 +241,12 @@ class Runtime:
     def _add(self, camera: CameraConfig) -> None:
         if camera.name in self._lanes:
             self._remove(camera.name)
+        try:
+            self._cameras.add(camera)
+        except InputError as error:
+            log.error("camera %s: %s", camera.name, error)
+            return
         self._lanes[camera.name] = self._lane(camera, self._numbers.get(camera.name, 1))
-        self._cameras.add(camera)
 
     def _remove(self, name: str) -> None:
         if name in self._lanes:

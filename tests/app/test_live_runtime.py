@@ -108,6 +108,12 @@ class Listener:
         self.started += [(camera, int(shown.tracks[row])) for row in changes.started]
         self.ended += [(camera, number) for number in changes.ended]
 
+    def analysed(self, camera, shown):
+        pass
+
+    def rates(self, rates, slowed):
+        pass
+
     def tracklets(self, camera, tracklets, *, finished):
         (self.whole if finished else self.growing).extend((camera, each) for each in tracklets)
 
