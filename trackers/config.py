@@ -161,7 +161,11 @@ class TrackerConfig:
     )
     exemplars: int = Field(default=6, description="Most views kept of a track.", ge=1, le=64)
     exemplar_seconds: float = Field(
-        default=1.0, description="Seconds after which a track's views are refreshed.", gt=0, le=600
+        default=3.0,
+        description="Seconds after which the views of somebody long known are refreshed; of somebody new it is one at "
+        "first.",
+        gt=0,
+        le=600,
     )
     full_mass: float = Field(
         default=0.25, description="Mass of a crop from which its appearance is believed in full, (0, 1].", gt=0, le=1

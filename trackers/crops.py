@@ -14,6 +14,9 @@ from trackers.pairs import Pairs
 
 Indices = npt.NDArray[np.intp]
 
+OFTEN = 1.0
+"""Seconds after which views of somebody new are refreshed, where `exemplar_seconds` are more."""
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -24,6 +27,7 @@ class Need:
         returning: The box has no sure track and a lost person could be there, shape `(m,)`.
         new: The box belongs to a track of which no view is known, shape `(m,)`.
         age: Seconds since its track was last looked at, shape `(m,)`; 0 without a track.
+        life: Seconds since its track's first box, shape `(m,)`; 0 without a track.
         covered: Share hidden by a box in front, shape `(m,)`, in [0, 1].
         height: In pixels, shape `(m,)`.
         score: In [0, 1], shape `(m,)`.
@@ -33,6 +37,7 @@ class Need:
     returning: Mask
     new: Mask
     age: Array
+    life: Array
     covered: Array
     height: Array
     score: Array
@@ -45,7 +50,9 @@ def choose(need: Need, config: TrackerConfig) -> Indices:
     equals the clearer box, by score and cover, comes first.
     """
     learnable = need.covered <= config.learn_covered
-    stale = need.age > config.exemplar_seconds
+    # Of somebody new every view says something; of somebody long known hardly any does.
+    patience = np.minimum(config.exemplar_seconds, np.maximum(OFTEN, need.life / 3))
+    stale = need.age > patience
     worth = np.zeros(len(need.height))
     worth[learnable & stale] = 1
     worth[learnable & need.new] = 2

@@ -39,7 +39,7 @@ Indices = npt.NDArray[np.intp]
 STEP = 1e-3
 """Seconds that pass between two frames whose times do not advance."""
 
-COMPARED = 1
+COMPARED = 3
 """Other people of the frame that each crop is compared with, to know how far apart different people are."""
 
 LOOK_AGAIN = 0.2
@@ -254,8 +254,9 @@ class Tracker:
         sure[owned] = self._settled()[owner[owned]]
         named[owned] = tracks.confirmed[owner[owned]]
         known = self._exemplars.known(tracks.keys)
-        age, new = np.zeros(count), np.zeros(count, np.bool_)
+        age, life, new = np.zeros(count), np.zeros(count), np.zeros(count, np.bool_)
         age[owned] = np.minimum(self._clock - tracks.learned[owner[owned]], 100.0)
+        life[owned] = self._clock - tracks.born[owner[owned]]
         # A faint candidate waits: most of them are nobody.
         new[owned] = ~known[owner[owned]] & (tracks.firm | tracks.confirmed)[owner[owned]]
         looked, returning = np.zeros(count, np.bool_), (frame.scores >= config.high_score) & ~sure
@@ -267,6 +268,7 @@ class Tracker:
             returning=returning,
             new=new,
             age=age,
+            life=life,
             covered=frame.covered,
             height=frame.boxes[:, 3] - frame.boxes[:, 1],
             score=frame.scores,

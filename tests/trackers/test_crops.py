@@ -11,6 +11,7 @@ def need(count, **given):
         "returning": np.zeros(count, bool),
         "new": np.zeros(count, bool),
         "age": np.zeros(count),
+        "life": np.full(count, 100.0),
         "covered": np.zeros(count),
         "height": np.full(count, 100.0),
         "score": np.full(count, 0.9),
@@ -62,3 +63,12 @@ def test_contested_needs_a_rival_almost_as_good():
     assert found([[0.1, 0.8], [0.8, 0.1]]).tolist() == [False, False]
     assert found([[0.1, 0.3], [0.3, 0.1]], np.eye(2, dtype=bool)).tolist() == [False, False]
     assert found(np.zeros((0, 2))).tolist() == [False] * 2
+
+
+def test_views_of_somebody_new_are_refreshed_sooner():
+    config = TrackerConfig(exemplar_seconds=3.0)
+    some = need(4, age=[1.5, 1.5, 2.5, 3.5], life=[2.0, 6.0, 6.0, 60.0])
+    assert sorted(choose(some, config).tolist()) == [0, 2, 3]
+    # Where views are refreshed more often than that, the age of a track makes no difference.
+    often = TrackerConfig(exemplar_seconds=0.3)
+    assert sorted(choose(need(2, age=[0.4, 0.4], life=[0.5, 60.0]), often).tolist()) == [0, 1]
