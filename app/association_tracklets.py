@@ -70,6 +70,7 @@ class TrueTracks:
         self._camera, self._embedder, self._config = camera, embedder, config
         self._exemplars = Exemplars(config.exemplars)
         self._looked = np.full(int(first.sum()) + 1, -np.inf)
+        self._begun = np.r_[0.0, self._times[np.flatnonzero(first)]]
         by_frame = np.argsort(self._truth.frames, kind="stable")
         edges = np.searchsorted(self._truth.frames[by_frame], np.arange(1, camera.sequence.length + 2))
         self._rows = np.split(by_frame, edges)[1:-1]
@@ -85,7 +86,9 @@ class TrueTracks:
         covered = gates.crowd(boxes, sure > 0)[1]
         known = self._exemplars.known(numbers)
         age = np.where(known, frame.time - self._looked[numbers], 0.0)
-        chosen = choose(Need(none, none, ~known, age, covered, boxes[:, 3] - boxes[:, 1], sure), self._config)
+        life = frame.time - self._begun[numbers]
+        need = Need(none, none, ~known, age, life, covered, boxes[:, 3] - boxes[:, 1], sure)
+        chosen = choose(need, self._config, self._config.crops_per_frame)
         if not len(chosen):
             return
         self._looked[numbers[chosen]] = frame.time

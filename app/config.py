@@ -226,6 +226,7 @@ class Config(Section):
             exemplars=max(tracker.exemplars, more.exemplars),
             exemplar_seconds=min(tracker.exemplar_seconds, more.exemplar_seconds),
             crops_per_frame=max(tracker.crops_per_frame, more.crops_per_frame),
+            crops_per_second=None,
         )
         pairs = {"pairs": max(self.association.pairs, more.pairs)}
         association = self.association.model_copy(update=pairs)

@@ -144,6 +144,12 @@ class TrackerConfig:
     crops_per_frame: int = Field(
         default=8, description="Most crops embedded in a frame; 0 turns appearance off.", ge=0, le=1000
     )
+    crops_per_second: float | None = Field(
+        default=None,
+        description="Most crops embedded in a second of a camera, over time; null: as many as crops_per_frame allows.",
+        gt=0,
+        le=10000,
+    )
     crop_height: float = Field(
         default=32.0, description="Smallest height in pixels of a crop worth embedding.", ge=1, le=2000
     )

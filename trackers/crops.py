@@ -43,8 +43,29 @@ class Need:
     score: Array
 
 
-def choose(need: Need, config: TrackerConfig) -> Indices:
-    """The boxes to embed, most useful first, at most `config.crops_per_frame`.
+class Allowance:
+    """How many crops may be embedded, over time: what is not used is kept for a moment that needs more."""
+
+    def __init__(self, config: TrackerConfig) -> None:
+        self._config = config
+        self._saved = float(config.crops_per_frame)
+
+    def after(self, seconds: float) -> int:
+        """How many there are for a frame that comes so long after the one before."""
+        most, rate = self._config.crops_per_frame, self._config.crops_per_second
+        if rate is None:
+            return most
+        # Never less than one can be saved up for, however low the rate.
+        self._saved = min(self._saved + rate * seconds, float(most))
+        return int(self._saved)
+
+    def spend(self, crops: int) -> None:
+        """Takes off what was embedded."""
+        self._saved -= crops
+
+
+def choose(need: Need, config: TrackerConfig, most: int) -> Indices:
+    """The boxes to embed, most useful first, at most `most`.
 
     A contested or returning person is looked at in any case; a view is learned only from an uncovered box. Among
     equals the clearer box, by score and cover, comes first.
@@ -61,7 +82,7 @@ def choose(need: Need, config: TrackerConfig) -> Indices:
     worth[(need.height < config.crop_height) | (need.score < config.high_score)] = 0
     wanted = np.flatnonzero(worth)
     clear = need.score[wanted] * (1 - need.covered[wanted]) + 0.1 * np.minimum(need.age[wanted], 10.0)
-    return wanted[np.lexsort((wanted, -clear, -worth[wanted]))][: config.crops_per_frame]
+    return wanted[np.lexsort((wanted, -clear, -worth[wanted]))][:most]
 
 
 def contested(cost: Pairs, boxes: int, limit: float, margin: float) -> Mask:

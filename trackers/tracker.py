@@ -25,7 +25,7 @@ from trackers import gates
 from trackers.appearance import Crops, Exemplars, Strangers
 from trackers.assignment import assign, assign_pairs, leading
 from trackers.config import TrackerConfig
-from trackers.crops import Need, choose, contested
+from trackers.crops import Allowance, Need, choose, contested
 from trackers.frame import Frame, usable
 from trackers.gates import Mask
 from trackers.motion import Affine, Array, MotionModel, Steady, moved_centres, to_centre, to_corners
@@ -66,6 +66,7 @@ class Tracker:
         self._exemplars = Exemplars(self.config.exemplars)
         self._strangers = Strangers(self.config.appearance_neutral)
         self._book = Book()
+        self._allowance = Allowance(self.config)
         self._next_key, self._next_number = 1, first_number
         self._clock = 0.0
         self._time: float | None = None
@@ -94,7 +95,7 @@ class Tracker:
         """
         if self._frame is not None:
             raise RuntimeError("observe: expected update to finish the frame before")
-        self._advance(time, moved)
+        step = self._advance(time, moved)
         source, boxes, scores = usable(detections, self.config)
         overlap, covered = gates.crowd(boxes, scores >= self.config.high_score)
         cost = self._costs(boxes)
@@ -102,8 +103,10 @@ class Tracker:
         self._frame = Frame(
             detections, source, boxes, scores, time, frame, overlap, covered, cost, match, np.zeros(0, np.intp)
         )
-        if self.config.crops_per_frame and len(boxes):
-            self._frame.crops = choose(self._need(self._frame), self.config)
+        allowed = self._allowance.after(step)
+        if allowed and len(boxes):
+            self._frame.crops = choose(self._need(self._frame), self.config, allowed)
+            self._allowance.spend(len(self._frame.crops))
         return source[self._frame.crops]
 
     def update(self, features: Features | None = None, crops: Sequence[Image] | None = None) -> sv.Detections:
@@ -199,8 +202,8 @@ class Tracker:
 
     # ---- time ----
 
-    def _advance(self, time: float, moved: Affine | None) -> None:
-        """Moves the clock and every track to the frame's time, and to where the camera now looks."""
+    def _advance(self, time: float, moved: Affine | None) -> float:
+        """Moves the clock and every track to the frame's time, and to where the camera now looks; gives the step."""
         if not np.isfinite(time):
             raise ValueError(f"time: expected seconds, given {time}")
         if moved is not None:
@@ -211,6 +214,7 @@ class Tracker:
         self._clock += step
         if step and len(self._tracks):
             self._tracks.motion = self._motion.predict(self._tracks.motion, step)
+        return step
 
     # ---- matching ----
 
