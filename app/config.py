@@ -146,8 +146,10 @@ class EmbedderConfig(Section):
     )
     device: str = Field(default="auto", description="auto, cpu, cuda or cuda:N.", pattern=DEVICE)
     batch: int = Field(default=32, description="Most crops embedded in one forward pass.", ge=1, le=1024)
-    precision: Literal["f32", "bf16"] = Field(
-        default="f32", description="Arithmetic on a CPU; bf16 takes half the time where processor and OpenVINO have it."
+    precision: Literal["auto", "f32", "bf16"] = Field(
+        default="f32",
+        description="Arithmetic on a CPU; bf16 takes half the time where processor and OpenVINO have it; auto: bf16 "
+        "there, else f32.",
     )
 
 
@@ -231,6 +233,13 @@ class Config(Section):
         pairs = {"pairs": max(self.association.pairs, more.pairs)}
         association = self.association.model_copy(update=pairs)
         return self.model_copy(update={"tracker": budget, "association": association})
+
+    def for_live(self) -> Config:
+        """The same with the arithmetic and the bound of crops that cameras which film now are given."""
+        bounds = [each for each in (self.tracker.crops_per_second, self.live.crops_per_second) if each is not None]
+        tracker = replace(self.tracker, crops_per_second=min(bounds, default=None))
+        embedder = self.embedder.model_copy(update={"precision": self.live.precision})
+        return self.model_copy(update={"tracker": tracker, "embedder": embedder})
 
     @model_validator(mode="after")
     def _unique_names(self) -> Config:

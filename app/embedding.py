@@ -6,6 +6,7 @@ from app.config import EmbedderConfig
 from app.devices import choose_device
 from reid_model.checkpoint import find_weights
 from reid_model.embedder import Embedder
+from reid_model.engines import fast_precision
 from reid_model.export import is_export
 
 
@@ -20,4 +21,5 @@ def load_embedder(config: EmbedderConfig) -> Embedder:
     device = config.device
     if not is_export(weights):
         device = choose_device(config.device, "embedder.device")
-    return Embedder(weights, device, config.batch, precision=config.precision)
+    precision = fast_precision() if config.precision == "auto" else config.precision
+    return Embedder(weights, device, config.batch, precision=precision)

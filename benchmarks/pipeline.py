@@ -1,10 +1,10 @@
 """Frames a second of several cameras through the whole pipeline, beside ultralytics' own and the detector alone.
 
 python -m benchmarks.pipeline --video FILE … [--cameras 4] [--frames 150] [--rounds 3] [--detector WEIGHTS]
-    [--reid OSNET.pth] [--json FILE]
+    [--reid OSNET.pth] [--set SETTING=VALUE]… [--json FILE]
 
-Each camera plays one of the videos, from another place where there are fewer videos than cameras; all are decoded
-before, so that what is measured is the analysis. In each round, in turn:
+Each camera plays one of the videos, from another place where there are fewer videos than cameras, at the rate of the
+video; all are decoded before, so that what is measured is the analysis. In each round, in turn:
 
 - `detector`: our detector on each moment's frames of all cameras, and nothing else: the floor;
 - `ours`: the loop that `track` runs (detector, tracker, embedding within the tracker's budget), as configured;
@@ -26,6 +26,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,24 +49,34 @@ from app.ultralytics_guard import load_ultralytics, one_line
 from reid_model.peers import read_torchreid
 from trackers import Tracklet
 
-RATE = 12.5
-"""Frames a second that the made-up cameras' clocks say."""
+
+@dataclass(frozen=True)
+class Moments:
+    """Frames of each camera at each moment, and how many moments there are in a second."""
+
+    images: list[list[Image]]
+    rate: float
+
+    @property
+    def frames(self) -> int:
+        """How many frames there are."""
+        return sum(map(len, self.images))
 
 
 class Played:
     """Cameras whose frames are in memory: each moment has one of each."""
 
-    def __init__(self, moments: Sequence[Sequence[Image]]) -> None:
+    def __init__(self, moments: Moments) -> None:
         self.moments = moments
-        self.names = [f"camera{number}" for number in range(len(moments[0]))]
+        self.names = [f"camera{number}" for number in range(len(moments.images[0]))]
         self.next = 0
 
     def take(self) -> list[Frame]:
         """The frames of the next moment."""
         number, self.next = self.next, self.next + 1
         return [
-            Frame(name, number, number / RATE, image)
-            for name, image in zip(self.names, self.moments[number], strict=True)
+            Frame(name, number, number / self.moments.rate, image)
+            for name, image in zip(self.names, self.moments.images[number], strict=True)
         ]
 
     def wait(self, timeout: float) -> bool:
@@ -100,11 +111,13 @@ class Silent:
         raise error
 
 
-def moments_of(videos: Sequence[Path], cameras: int, frames: int) -> list[list[Image]]:
+def moments_of(videos: Sequence[Path], cameras: int, frames: int) -> Moments:
     """Frames of each camera at each moment."""
     streams: list[Iterator[Image]] = []
+    rate = 0.0
     for number in range(cameras):
         source = open_source(CameraConfig(name="video", source=str(videos[number % len(videos)])))
+        rate = max(rate, float(source.rate))
         # Cameras of one video are apart by a part of it, as long as it lasts.
         skip = number // len(videos) * frames // 2
         images = itertools.cycle(frame.image for frame in source) if skip else (frame.image for frame in source)
@@ -112,47 +125,45 @@ def moments_of(videos: Sequence[Path], cameras: int, frames: int) -> list[list[I
     found = [list(moment) for moment in itertools.islice(zip(*streams, strict=False), frames)]
     if len(found) < frames:
         raise SystemExit(f"the videos have {len(found)} frames; give longer ones, or fewer --frames")
-    return found
+    return Moments(found, rate)
 
 
-def run_detector(moments: Sequence[Sequence[Image]], detector: Detector) -> tuple[float, dict[str, float]]:
+def run_detector(moments: Moments, detector: Detector) -> tuple[float, dict[str, float]]:
     """Seconds that the detector alone takes, and how many people it sees in a frame."""
     begun, boxes = time.perf_counter(), 0
-    for images in moments:
+    for images in moments.images:
         for each in detector.detect(images):
             boxes += int(np.count_nonzero(np.asarray(each.confidence if len(each) else [], np.float32) >= 0.5))
     elapsed = time.perf_counter() - begun
-    return elapsed, {"people": boxes / sum(map(len, moments))}
+    return elapsed, {"people": boxes / moments.frames}
 
 
-def run_ours(
-    moments: Sequence[Sequence[Image]], detector: Detector, embedder: Any, config: Config
-) -> tuple[float, dict[str, float]]:
+def run_ours(moments: Moments, detector: Detector, embedder: Any, config: Config) -> tuple[float, dict[str, float]]:
     """Seconds that the live loop takes, and milliseconds a frame in each stage."""
     cameras: Any = Played(moments)
     runtime = Runtime(cameras, detector, embedder, config, Silent(), time.monotonic)
     for name in cameras.names:
         runtime.add(CameraConfig(name=name, source="played"))
     begun = time.perf_counter()
-    for _ in moments:
+    for _ in moments.images:
         runtime.step(0)
     elapsed = time.perf_counter() - begun
     frames = sum(runtime.analysed.values())
-    assert frames == sum(map(len, moments)), "every frame is analysed"
+    assert frames == moments.frames, "every frame is analysed"
     return elapsed, {f"{stage}_ms": 1000 * spent / frames for stage, spent in runtime.watch.seconds.items()}
 
 
 def run_ultralytics(
-    moments: Sequence[Sequence[Image]], weights: str, confidence: float, settings: Path
+    moments: Moments, weights: str, confidence: float, settings: Path
 ) -> tuple[float, dict[str, float]]:
     """Seconds that ultralytics' own tracking takes, one model and tracker for each camera."""
     ultralytics = load_ultralytics()
-    models = [ultralytics.YOLO(weights, task="detect") for _ in moments[0]]
+    models = [ultralytics.YOLO(weights, task="detect") for _ in moments.images[0]]
     options = {"persist": True, "tracker": str(settings), "conf": confidence, "classes": [0], "verbose": False}
-    for model, image in zip(models, moments[0], strict=True):
+    for model, image in zip(models, moments.images[0], strict=True):
         model.predict(image, verbose=False)
     begun = time.perf_counter()
-    for images in moments:
+    for images in moments.images:
         for model, image in zip(models, images, strict=True):
             model.track(image, **options)
     return time.perf_counter() - begun, {}
@@ -184,10 +195,11 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--detector", default="bundled")
     parser.add_argument("--reid", type=Path)
+    parser.add_argument("--set", action="append", default=[], help="As of `track`.")
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     check_target(arguments.json)
-    config = load_config(None, [f"detector.weights={arguments.detector}"])
+    config = load_config(None, [f"detector.weights={arguments.detector}", *arguments.set]).for_live()
     moments = moments_of(arguments.video, arguments.cameras, arguments.frames)
     detector, embedder = Detector(config.detector), load_embedder(config.embedder)
     with tempfile.TemporaryDirectory() as place:
@@ -198,10 +210,15 @@ def main() -> None:
             "ours-boxes": lambda: run_ours(moments, detector, None, config),
             "ultralytics": lambda: run_ultralytics(moments, arguments.detector, config.detector.confidence, settings),
         }
-        results = measure(runs, arguments.rounds, sum(map(len, moments)))
+        results = measure(runs, arguments.rounds, moments.frames)
     show(results)
     if arguments.json:
-        facts = {"cameras": arguments.cameras, "frames": arguments.frames, "rounds": arguments.rounds}
+        facts = {
+            "cameras": arguments.cameras,
+            "frames": arguments.frames,
+            "rounds": arguments.rounds,
+            "rate": moments.rate,
+        }
         write_json(arguments.json, {"command": "pipeline", "version": __version__, **facts, "results": results})
 
 

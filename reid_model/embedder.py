@@ -105,8 +105,8 @@ def pad_cells(features: Features, cells: int) -> Features:
 class Embedder:
     """GASM features of person crops.
 
-    Whatever runs the network, the features are the same to within rounding; int8 and bf16 are approximations, and say
-    so in `model_id`.
+    Whatever runs the network, the features are the same to within rounding; int8 is an approximation, and says so in
+    `model_id`.
 
     Args:
         weights: A .safetensors file; an exported network (its folder, its .xml or its .onnx); `default` or `small`; or
@@ -121,7 +121,8 @@ class Embedder:
     Attributes:
         config: The network's shape.
         model_id: Names the vectors: only those of one `model_id` may be compared. The same for weights and for any
-            fp16 export of them, in any engine; int8 adds the hash of its file, since each quantisation differs.
+            fp16 export of them, in any engine, and for bf16, whose vectors rank those of f32 as f32's own do; int8 adds
+            the hash of its file, since each quantisation differs.
         calibration: What the network's distances mean; None where it is not known.
         network: The torch network; None for an exported one.
         engine: What runs it.
@@ -165,8 +166,7 @@ class Embedder:
         height, width = self.network.config.size
         rows, columns = cell_grid(self.network, height, width)
         dimensions = (self.network.global_dim, rows * columns, self.network.local_dim)
-        approximate = "bf16" if precision == "bf16" and self.engine.name == "openvino" else ""
-        self._describe(self.network.config, dimensions, digest, approximate)
+        self._describe(self.network.config, dimensions, digest)
 
     def _load_export(self, path: Path, device: str, precision: Precision) -> None:
         if device not in ("auto", "cpu"):
@@ -183,12 +183,10 @@ class Embedder:
             if isinstance(error, WeightsError):
                 raise
             raise WeightsError(f"{path}: cannot be run ({str(error).splitlines()[0]}); export it again") from None
-        marks = [_int8_mark(sidecar)] if sidecar.precision == "int8" else []
-        if precision == "bf16" and self.engine.name == "openvino":
-            marks.append("bf16")
-        self._describe(sidecar.network, sidecar.dimensions, sidecar.weights_sha256, " ".join(marks))
+        mark = _int8_mark(sidecar) if sidecar.precision == "int8" else ""
+        self._describe(sidecar.network, sidecar.dimensions, sidecar.weights_sha256, mark)
 
-    def _describe(self, config: GasmConfig, dimensions: tuple[int, int, int], digest: str, mark: str) -> None:
+    def _describe(self, config: GasmConfig, dimensions: tuple[int, int, int], digest: str, mark: str = "") -> None:
         self.config, self.dimensions = config, dimensions
         rows, columns = config.cells or ("own", "own")
         self.model_id = (

@@ -201,6 +201,13 @@ def best_cpu_engine(precision: Precision = "f32") -> EngineName:
     return next((name for name in preferred if installed("onnx", name)), "torch")
 
 
+def fast_precision() -> Precision:
+    """bf16 where OpenVINO is installed and the processor itself multiplies bfloat16, else f32."""
+    if not installed("openvino"):
+        return "f32"
+    return "bf16" if "BF16" in openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+
+
 def network_engine(network: Gasm, name: EngineName, threads: int, precision: Precision = "f32") -> Engine:
     """Runs a network in memory on the CPU.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 SLEW = 0.1
 """Seconds that are made up for in each second where the time of day was set back."""
@@ -23,19 +24,31 @@ class WallClock:
 
     def __init__(self, clock: Callable[[], float], wall: Callable[[], float]) -> None:
         self._clock, self._wall = clock, wall
-        self._looked = clock()
-        self._target = self._base = wall() - self._looked
+        now = clock()
+        offset = wall() - now
+        self._now = self._before = _Stretch(now, offset, offset)
 
     def __call__(self, moment: float) -> float:
         """Seconds since the epoch at a moment of the monotonic clock."""
         now = self._clock()
-        if now - self._looked >= _LOOK_SECONDS:
+        if now - self._now.begun >= _LOOK_SECONDS:
             target = self._wall() - now
             # Were we held up between the two looks, the difference says nothing.
             if self._clock() - now <= _QUICK:
-                self._base, self._looked, self._target = self._offset(now), now, target
-        return moment + self._offset(moment)
+                self._before, self._now = self._now, _Stretch(now, max(self._now.offset(now), target), target)
+        # A frame that was taken before the latest look has the time that it would have been given then.
+        stretch = self._now if moment >= self._now.begun else self._before
+        return moment + stretch.offset(moment)
 
-    def _offset(self, moment: float) -> float:
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """From one look at the time of day on: how far it is ahead, and what that is to become."""
+
+    begun: float
+    base: float
+    target: float
+
+    def offset(self, moment: float) -> float:
         """How far the time of day is ahead; it falls by `SLEW` a second at most, so that times increase."""
-        return max(self._target, self._base - SLEW * (moment - self._looked))
+        return max(self.target, self.base - SLEW * max(moment - self.begun, 0.0))

@@ -65,7 +65,7 @@ class Session:
         check_cameras(config)
         self.folder = Path(config.live.folder)
         prepare_folder(self.folder)
-        embedder = load_embedder(config.embedder)
+        embedder = load_embedder(config.for_live().embedder)
         detector = Detector(config.detector)
         self._closing = ExitStack()
         try:
@@ -93,7 +93,8 @@ class Session:
         closing.callback(self.capture.close)
         numbers = {name: last + 1 for name, last in last_tracks(self.gallery).items()}
         watch = Stopwatch(self.metrics.stage)
-        self.runtime = Runtime(self.capture, detector, embedder, config, self.teller, time.monotonic, numbers, watch)
+        clock, live = time.monotonic, config.for_live()
+        self.runtime = Runtime(self.capture, detector, embedder, live, self.teller, clock, numbers, watch)
         for camera in config.cameras:
             self.runtime.add(camera)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.config import Config
+from app.config_live import LiveConfig
 from app.default_config import default_yaml
 from app.errors import InputError
 from app.settings import load_config
@@ -110,3 +111,16 @@ def test_recordings_raise_the_budget_and_never_lower_it() -> None:
     assert Config(tracker=tracker).for_recordings().tracker == tracker
     boxes_only = Config(tracker=TrackerConfig(crops_per_frame=0))
     assert boxes_only.for_recordings() == boxes_only
+
+
+def test_live_cameras_have_an_arithmetic_and_a_bound_of_crops_of_their_own() -> None:
+    plain = Config()
+    live = plain.for_live()
+    assert (live.embedder.precision, live.tracker.crops_per_second) == ("auto", plain.live.crops_per_second)
+    assert live.for_live() == live
+    assert live.tracker.crops_per_frame == plain.tracker.crops_per_frame
+    assert live.association == plain.association
+    less = Config(tracker=TrackerConfig(crops_per_second=3.0)).for_live()
+    assert less.tracker.crops_per_second == 3.0
+    unbounded = Config(live=LiveConfig(crops_per_second=None, precision="f32")).for_live()
+    assert unbounded == Config(live=LiveConfig(crops_per_second=None, precision="f32"))

@@ -149,3 +149,21 @@ def test_ctrl_c_survives_engines_that_come_and_go() -> None:
     pytest.importorskip("openvino")
     done = subprocess.run([sys.executable, "-c", SIGNAL], capture_output=True, text=True, cwd=ROOT)
     assert (done.returncode, done.stdout) == (0, "caught 1\n"), done.stderr
+
+
+def test_bf16_is_used_only_where_the_processor_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Core:
+        able: list[str]
+
+        def get_property(self, device: str, name: str) -> list[str]:
+            assert (device, name) == ("CPU", "OPTIMIZATION_CAPABILITIES")
+            return self.able
+
+    core = Core()
+    monkeypatch.setattr(engines, "openvino_core", lambda: core)
+    core.able = ["FP32", "INT8", "BIN", "BF16"]
+    assert engines.fast_precision() == "bf16"
+    core.able = ["FP32", "INT8", "BIN"]
+    assert engines.fast_precision() == "f32"
+    monkeypatch.setattr(engines, "installed", lambda *packages: False)
+    assert engines.fast_precision() == "f32"

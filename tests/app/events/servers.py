@@ -7,7 +7,10 @@ import shutil
 import subprocess
 import threading
 import time
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
 
 import paho.mqtt.client as paho
 from paho.mqtt.enums import CallbackAPIVersion
@@ -15,7 +18,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from tests.rtsp.running import free_port
 
 
-def eventually(true, seconds=10.0):
+def eventually(true: Callable[[], bool], seconds: float = 10.0) -> None:
     """Waits until something is true."""
     end = time.monotonic() + seconds
     while not true():
@@ -26,7 +29,7 @@ def eventually(true, seconds=10.0):
 class Broker:
     """A mosquitto on a port of its own, which keeps its port over restarts."""
 
-    def __init__(self, folder, password=None):
+    def __init__(self, folder: Path, password: str | None = None) -> None:
         self.port = free_port()
         self._settings = folder / "mosquitto.conf"
         lines = ["user root", f"listener {self.port} 127.0.0.1", "max_queued_messages 10000"]
@@ -39,19 +42,18 @@ class Broker:
             lines += ["allow_anonymous false", f"password_file {users}"]
         self._settings.write_text("\n".join(lines) + "\n")
         folder.chmod(0o755)
-        self.process = None
         self.start()
 
     @staticmethod
-    def missing():
+    def missing() -> bool:
         return shutil.which("mosquitto") is None and not shutil.which("mosquitto", path="/usr/sbin")
 
-    def start(self):
+    def start(self) -> None:
         program = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         self.process = subprocess.Popen([program, "-c", str(self._settings)], stderr=subprocess.DEVNULL)
         eventually(self._answers)
 
-    def _answers(self):
+    def _answers(self) -> bool:
         probe = paho.Client(CallbackAPIVersion.VERSION2)
         try:
             probe.connect("127.0.0.1", self.port)
@@ -60,7 +62,7 @@ class Broker:
         probe.disconnect()
         return True
 
-    def stop(self):
+    def stop(self) -> None:
         self.process.kill()
         self.process.wait()
 
@@ -68,28 +70,33 @@ class Broker:
 class Subscriber:
     """Hears everything below a topic; `retained` is what was there already."""
 
-    def __init__(self, broker, topic="#"):
-        self.heard, self.retained = [], {}
+    def __init__(self, broker: Broker, topic: str = "#") -> None:
+        self.heard: list[tuple[str, str]] = []
+        self.retained: dict[str, str] = {}
         self._client = paho.Client(CallbackAPIVersion.VERSION2)
         self._client.on_message = self._on_message
         self._ready = threading.Event()
-        self._client.on_connect = lambda client, *rest: client.subscribe(topic, qos=1)
+        self._client.on_connect = lambda client, *rest: self._subscribe(client, topic)
         self._client.on_subscribe = lambda *rest: self._ready.set()
         self._client.reconnect_delay_set(1, 1)
         self._client.connect("127.0.0.1", broker.port)
         self._client.loop_start()
         assert self._ready.wait(10)
 
-    def _on_message(self, client, data, message):
+    @staticmethod
+    def _subscribe(client: paho.Client, topic: str) -> None:
+        client.subscribe(topic, qos=1)
+
+    def _on_message(self, client: paho.Client, data: Any, message: paho.MQTTMessage) -> None:
         text = message.payload.decode()
         if message.retain:
             self.retained[message.topic] = text
         self.heard.append((message.topic, text))
 
-    def bodies(self):
+    def bodies(self) -> list[Any]:
         return [json.loads(text) for _, text in self.heard if text.startswith("{")]
 
-    def close(self):
+    def close(self) -> None:
         self._client.disconnect()
         self._client.loop_stop()
 
@@ -97,12 +104,13 @@ class Subscriber:
 class Web:
     """Takes what is posted, and answers with the next of `answers`, or 200."""
 
-    def __init__(self, answers=()):
-        self.answers, self.posted, self.headers = list(answers), [], []
+    def __init__(self, answers: Sequence[int] = ()) -> None:
+        self.answers, self.posted = list(answers), list[bytes]()
+        self.headers: list[dict[str, str]] = []
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_POST(self):
+            def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 code = outer.answers.pop(0) if outer.answers else 200
                 if code == 200:
@@ -113,13 +121,13 @@ class Web:
                     self.send_header("Location", "http://127.0.0.1:1/elsewhere")
                 self.end_headers()
 
-            def log_message(self, *rest):
+            def log_message(self, *rest: Any) -> None:
                 pass
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_port}/hook"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def close(self):
+    def close(self) -> None:
         self.server.shutdown()
         self.server.server_close()
