@@ -21,6 +21,7 @@ from app import (
     cli_search,
     cli_simulation,
 )
+from app.blurring_choice import Blur, chosen_blurring
 from app.cli_options import INTERRUPTED, JsonFile, Overrides
 from app.errors import InputError
 
@@ -86,6 +87,12 @@ def annotate(
     sources: Annotated[
         list[str] | None, typer.Argument(metavar="SOURCE…", help="Video files or image folders, or NAME=PATH each.")
     ] = None,
+    blur: Annotated[
+        Blur | None, typer.Option(help="Make people in the videos unrecognisable: everybody, or all but those kept.")
+    ] = None,
+    keep: Annotated[
+        list[str], typer.Option("--keep", metavar="ID", help="Identity that --blur others leaves clear; repeatable.")
+    ] = [],  # noqa: B006
     config_file: ConfigFile = None,
     overrides: Overrides = [],  # noqa: B006
     json_file: JsonFile = None,
@@ -98,10 +105,11 @@ def annotate(
     from app.sources import name_sources
 
     check_target(json_file)
+    blurred = chosen_blurring(blur, keep)
     config = load_config(config_file, overrides)
     cameras = reports.chosen_cameras(name_sources(sources or []), config)
     with reports.Progress() as progress:
-        result = run(cameras, output, config, progress.update)
+        result = run(cameras, output, config, progress.update, blurred)
     reports.print_annotation(result, output, json_file)
     if result.interrupted:
         raise typer.Exit(INTERRUPTED)

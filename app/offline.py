@@ -10,9 +10,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import supervision as sv
 
 from app.annotate import Annotator
 from app.association import CameraTracklet, Identity, associate
+from app.blurring import Sightings, pixelated
+from app.blurring_choice import Blurring
 from app.config import CameraConfig, Config
 from app.detector import Detector
 from app.embedding import load_embedder
@@ -23,7 +26,7 @@ from app.pipeline import Pipeline, Stopwatch, detect_each, timed
 from app.regions import Regions
 from app.rows import bridged_rows
 from app.runtime import Interruption, read_ahead
-from app.sources import Source, open_source
+from app.sources import Frame, Source, open_source
 from app.video import VideoWriter
 from trackers import Tracklet
 from trackers.evaluation import Rows, write_mot
@@ -45,6 +48,7 @@ class Recording:
         frames: Frames processed: the number of the last one, plus one.
         boxes: Boxes of all tracklets.
         tracklets: Its tracklets, without their pictures: those are in the gallery.
+        sightings: Everything that may be a person; None where nobody is blurred.
     """
 
     config: CameraConfig
@@ -52,6 +56,7 @@ class Recording:
     frames: int = 0
     boxes: int = 0
     tracklets: list[CameraTracklet] = field(default_factory=list)
+    sightings: Sightings | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +80,13 @@ class Annotation:
     warnings: list[str]
 
 
-def annotate(cameras: Sequence[CameraConfig], output: Path, config: Config, progress: Progress) -> Annotation:
+def annotate(
+    cameras: Sequence[CameraConfig],
+    output: Path,
+    config: Config,
+    progress: Progress,
+    blurring: Blurring | None = None,
+) -> Annotation:
     """Tracks recordings and writes videos, MOT rows, identities and a gallery into a folder.
 
     Args:
@@ -84,12 +95,16 @@ def annotate(cameras: Sequence[CameraConfig], output: Path, config: Config, prog
             are replaced.
         config: Settings; people are looked at as often as its section `recordings` says.
         progress: Called after each frame.
+        blurring: Who is made unrecognisable in the videos; None for nobody.
 
     Raises:
         InputError: If a source, the weights or the output cannot be used.
     """
     config = config.for_recordings()
-    recordings = [Recording(camera, open_source(camera)) for camera in cameras]
+    recordings = [
+        Recording(camera, open_source(camera), sightings=None if blurring is None else Sightings())
+        for camera in cameras
+    ]
     _refuse_overwriting(recordings, output)
     prepare_folder(output)
     embedder = load_embedder(config.embedder)
@@ -115,9 +130,14 @@ def annotate(cameras: Sequence[CameraConfig], output: Path, config: Config, prog
         _write_results(output, done, rows, identities)
         interrupted, interruption.requested = interruption.requested, False
         for recording, shown in zip(done, rows, strict=True):
-            _draw(recording, shown, output, watch, interruption, progress)
+            areas = None
+            if blurring is not None and recording.sightings is not None:
+                areas = recording.sightings.areas(shown, blurring.keep, recording.frames)
+            _draw(recording, shown, areas, output, watch, interruption, progress)
         interrupted |= interruption.requested
     warnings = [line for recording in recordings for line in recording.source.warnings]
+    missing = (blurring.keep if blurring is not None else frozenset()) - {each.number for each in identities}
+    warnings += [f"--keep {number}: nobody has this number; all others are blurred" for number in sorted(missing)]
     return Annotation(recordings, identities, dict(watch.seconds), time.perf_counter() - start, interrupted, warnings)
 
 
@@ -167,8 +187,16 @@ def _track(
     gallery.add_camera(_camera_row(recording))
     regions = Regions(recording.config, source.width, source.height)
     # Detection runs ahead in a thread: it needs nothing from tracking, and both leave Python for most of their time.
-    for frame, detections in read_ahead(detect_each(source, detector, regions, pipeline.watch)):
+    sightings = recording.sightings
+
+    def noted(frame: Frame, found: sv.Detections) -> None:
+        if sightings is not None:
+            sightings.detected(frame.index, frame.time, found.xyxy)
+
+    for frame, detections in read_ahead(detect_each(source, detector, regions, pipeline.watch, noted)):
         pipeline.process(frame, detections)
+        if sightings is not None:
+            sightings.expected(frame.index, pipeline.tracker.expected)
         recording.frames = frame.index + 1  # frames that do not decode keep their numbers
         _keep(recording, pipeline.finished(), gallery, pipeline.watch)
         progress("track", name, recording.frames, source.frame_count)
@@ -246,6 +274,7 @@ def _tracklet_facts(member: CameraTracklet) -> dict[str, object]:
 def _draw(
     recording: Recording,
     rows: Rows,
+    areas: Sequence[npt.NDArray[np.float64]] | None,
     output: Path,
     watch: Stopwatch,
     interruption: Interruption,
@@ -263,7 +292,8 @@ def _draw(
                 break
             shown = slice(edges[frame.index], edges[frame.index + 1])
             with watch("draw"):
-                image = annotator.draw(frame.image, rows.boxes[shown], rows.ids[shown])
+                image = frame.image if areas is None else pixelated(frame.image, areas[frame.index])
+                image = annotator.draw(image, rows.boxes[shown], rows.ids[shown])
             with watch("encode"):
                 writer.write(image, frame.time)
             progress("draw", name, frame.index + 1, recording.frames)

@@ -57,15 +57,22 @@ def timed(items: Iterable[Item], stage: str, watch: Stopwatch) -> Iterator[Item]
 
 
 def detect_each(
-    frames: Iterable[Frame], detector: Detector, regions: Regions, watch: Stopwatch
+    frames: Iterable[Frame],
+    detector: Detector,
+    regions: Regions,
+    watch: Stopwatch,
+    told: Callable[[Frame, sv.Detections], None] | None = None,
 ) -> Iterator[tuple[Frame, sv.Detections]]:
     """Each frame with its people, those whose feet are where the camera's regions count.
 
-    Needs nothing of what comes after it, so it may run ahead in a thread of its own.
+    Needs nothing of what comes after it, so it may run ahead in a thread of its own. `told` is called with all people
+    of each frame, those who do not count among them.
     """
     for frame in timed(frames, "decode", watch):
         with watch("detect"):
             detections = detector.detect([frame.image])[0]
+        if told is not None:
+            told(frame, detections)
         counted = detections[regions.keep(detections.xyxy)]
         assert isinstance(counted, sv.Detections)
         yield frame, counted

@@ -197,7 +197,7 @@ def box_query(
         raise InputError("give a frame number or a time, one of both")
     frame = _frame_at(row, time) if time is not None else _check_frame(row, frame or 0)
     moment = row.start + frame / row.rate if row.rate > 0 else row.start
-    return BoxQuery(row, frame, moment, _box_inside(row, box))
+    return BoxQuery(row, frame, moment, box_inside(row.name, (row.width, row.height), box))
 
 
 def identity_query(gallery: Gallery, number: int) -> Features:
@@ -383,7 +383,22 @@ def _frame_at(camera: CameraRow, time: float) -> int:
     return frame
 
 
-def _box_inside(camera: CameraRow, box: Sequence[float]) -> tuple[float, float, float, float]:
+def box_inside(
+    camera: str, size: tuple[int, int], box: Sequence[float]
+) -> tuple[float, float, float, float]:
+    """A box that someone pointed at, cut to its frame.
+
+    Args:
+        camera: Name of the camera, for the message.
+        size: Width and height of its frames in pixels.
+        box: Left, top, width, height in pixels; it may reach over the frame's edge by 2 pixels.
+
+    Returns:
+        Left, top, right, bottom.
+
+    Raises:
+        InputError: If it is no box, or not in the frame.
+    """
     if len(box) != 4:
         raise InputError(f"box: expected left top width height, given {len(box)} numbers")
     left, top, width, height = (float(value) for value in box)
@@ -391,11 +406,9 @@ def _box_inside(camera: CameraRow, box: Sequence[float]) -> tuple[float, float, 
     if not all(math.isfinite(value) for value in (left, top, width, height)) or width <= 0 or height <= 0:
         raise InputError(f"{given}: width and height must be above 0; give left top width height in pixels")
     right, bottom = left + width, top + height
-    if left < -EDGE or top < -EDGE or right > camera.width + EDGE or bottom > camera.height + EDGE:
-        raise InputError(
-            f"{given}: not inside the frame of camera {camera.name}, {camera.width} x {camera.height} pixels"
-        )
-    cut = (max(left, 0.0), max(top, 0.0), min(right, float(camera.width)), min(bottom, float(camera.height)))
+    if left < -EDGE or top < -EDGE or right > size[0] + EDGE or bottom > size[1] + EDGE:
+        raise InputError(f"{given}: not inside the frame of camera {camera}, {size[0]} x {size[1]} pixels")
+    cut = (max(left, 0.0), max(top, 0.0), min(right, float(size[0])), min(bottom, float(size[1])))
     if cut[2] - cut[0] < 1 or cut[3] - cut[1] < 1:
         raise InputError(f"{given}: smaller than a pixel; give left top width height in pixels")
     return cut

@@ -161,6 +161,15 @@ class Tracker:
         return np.sort(self._tracks.numbers[self._tracks.confirmed])
 
     @property
+    def expected(self) -> Array:
+        """Where people are expected whom the last frame did not show, candidates included, `(n, 4)`, as corners.
+
+        Those unseen for longer than `lost_seconds` are expected nowhere.
+        """
+        unseen = self._clock - self._tracks.seen
+        return self._tracks.motion.boxes[(unseen > 0) & (unseen <= self.config.lost_seconds)]
+
+    @property
     def next_number(self) -> int:
         """The next track's number: those before it are given."""
         return self._next_number

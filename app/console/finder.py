@@ -24,7 +24,7 @@ from app.finding import LEAST_MASS, OVERLAP, UNTRACKED_MASS, refuse_nobody
 from app.gallery import Gallery, LiveIndex, queries
 from app.gallery.packing import Dimensions
 from app.gallery.schema import Camera, TrackletRecord
-from app.search import Match, box_query, identity_sightings, search
+from app.search import Match, box_inside, identity_sightings, search
 from reid_model.embedder import Embedder, cut
 from reid_model.explain import CellMatches, match_cells
 from reid_model.features import Features
@@ -164,10 +164,11 @@ class Finder:
             InputError: If the box, the frame or the wish cannot be used, or nobody is to be seen there.
         """
         began = time.perf_counter()
-        checked = box_query(self._gallery, camera, box, frame=frame)
-        picture = np.ascontiguousarray(cut(self._wall.frame(camera, frame), checked.box))
+        image, when = self._wall.frame(camera, frame), self._wall.time(camera, frame)
         inside = self._wall.boxes(camera, frame)
-        share = _overlaps(checked.box, inside)
+        corners = box_inside(camera, (image.shape[1], image.shape[0]), box)
+        picture = np.ascontiguousarray(cut(image, corners))
+        share = _overlaps(corners, inside)
         features = self._embed([picture])
         least = LEAST_MASS if share.max(initial=0) > OVERLAP else UNTRACKED_MASS
         refuse_nobody(f"box in camera {camera}", picture, float(features.mass[0]), least)
@@ -177,7 +178,8 @@ class Finder:
         keys = () if mine is None else (everybody[mine],)
         beside = () if mine is None else tuple(key for key in everybody if key not in keys)
         origin: dict[str, object] = {"camera": camera, "frame": frame, "box": [float(value) for value in box]}
-        title = f"Box in {camera}, frame {frame}, {format_time(checked.time)}"
+        where = f"{camera}, frame {frame}" if self._wall.recorded else camera
+        title = f"Box in {where}, {format_time(when)}"
         return self._search(user, wish, _Query(features, [_picture(picture)], title, origin, keys, beside), began)
 
     def by_pictures(self, user: tuple[int, str], wish: Wish, pictures: Sequence[tuple[str, Image]]) -> Search:

@@ -73,9 +73,7 @@ class Player:
         """
         with self._lock:
             recording = self._recording()
-            if not 0 <= index < len(recording.times):
-                last = len(recording.times) - 1
-                raise InputError(f"frame {index}: camera {self.row.name} has frames 0 to {last}; give one of them")
+            self._check(recording, index)
             if index not in self._latest:
                 found = self._read(recording, index)
                 if found is None:
@@ -85,6 +83,21 @@ class Player:
                     self._latest.popitem(last=False)
             self._latest.move_to_end(index)
             return self._latest[index]
+
+    def time(self, index: int) -> float:
+        """When frame number `index` was taken, seconds since the epoch.
+
+        Raises:
+            InputError: If the recording is not at hand or has no such frame.
+        """
+        recording = self.recording()
+        self._check(recording, index)
+        return recording.times[index]
+
+    def _check(self, recording: Recording, index: int) -> None:
+        if not 0 <= index < len(recording.times):
+            last = len(recording.times) - 1
+            raise InputError(f"frame {index}: camera {self.row.name} has frames 0 to {last}; give one of them")
 
     def _recording(self) -> Recording:
         if self._opened is None:
@@ -200,6 +213,10 @@ class RecordedWall:
     def frame(self, camera: str, index: int) -> Image:
         """A frame in full."""
         return self._player(camera).frame(index)
+
+    def time(self, camera: str, index: int) -> float:
+        """When a frame was taken."""
+        return self._player(camera).time(index)
 
     def boxes(self, camera: str, index: int) -> tuple[ShownBox, ...]:
         """Who is in a frame."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Literal, Protocol
 
 import cv2
@@ -11,7 +13,7 @@ import numpy.typing as npt
 
 Image = npt.NDArray[np.uint8]
 
-State = Literal["recorded", "live", "connecting", "stalled", "waiting", "missing"]
+State = Literal["recorded", "live", "connecting", "stalled", "waiting", "ended", "missing"]
 
 WIDTHS = (320, 480, 640, 960, 1280, 1920)
 """Widths in pixels in which pictures are sent: a few, so that one picture serves many browsers."""
@@ -26,7 +28,8 @@ class CameraView:
 
     Attributes:
         name: Its name.
-        state: `recorded`; live: `live`, `connecting`, `stalled` or `waiting`; `missing`: its recording is not at hand.
+        state: `recorded`; live: `live`, `connecting`, `stalled`, `waiting` or `ended`; `missing`: its recording is not
+            at hand.
         width: Width of its frames in pixels; 0 where not known yet.
         height: Height, likewise.
         first: Time of its first frame, seconds since the epoch; None where there is none.
@@ -116,17 +119,40 @@ class Wall(Protocol):
             InputError: If there is no such camera, or the frame is not at hand any more.
         """
 
-    def boxes(self, camera: str, index: int) -> tuple[ShownBox, ...]:
-        """Who is in a frame.
+    def time(self, camera: str, index: int) -> float:
+        """When a frame that `show` has given was taken, seconds since the epoch.
 
         Raises:
-            InputError: If there is no such camera.
+            InputError: As `frame` does.
+        """
+
+    def boxes(self, camera: str, index: int) -> tuple[ShownBox, ...]:
+        """Who is in a frame that `show` has given.
+
+        Raises:
+            InputError: If there is no such camera, or, live, the frame is not at hand any more.
         """
 
 
 def sent_width(wanted: int, width: int) -> int:
     """The width in which a picture `width` pixels wide is sent to somebody who wants `wanted`."""
     return min(width, next((each for each in WIDTHS if each >= wanted), WIDTHS[-1]))
+
+
+def pack(shown: Shown) -> bytes:
+    """A picture as it is sent to a page: four bytes, big-endian, with the length of what follows as JSON, then the JPEG.
+
+    The JSON has `camera`, `frame`, `time`, `width`, `height`, `boxes`, and the JPEG's length as `bytes`.
+    """
+    facts = {name: getattr(shown, name) for name in ("camera", "frame", "time", "width", "height")}
+    boxes = [asdict(box) for box in shown.boxes]
+    return pack_facts({**facts, "boxes": boxes, "bytes": len(shown.jpeg)}) + shown.jpeg
+
+
+def pack_facts(facts: Mapping[str, object]) -> bytes:
+    """JSON with its length before it, as four bytes, big-endian."""
+    head = json.dumps(facts).encode()
+    return len(head).to_bytes(4, "big") + head
 
 
 def encode(image: Image, width: int) -> bytes:
