@@ -123,6 +123,15 @@ class Session:
         """Asks the run to end."""
         self._stopped.set()
 
+    @property
+    def stopping(self) -> bool:
+        """Whether the run was asked to end."""
+        return self._stopped.is_set()
+
+    def close(self) -> None:
+        """Lets go of everything; for a session that is not run."""
+        self._closing.close()
+
     def reload(self) -> None:
         """Asks for the configuration to be read again: cameras come, go and change; the rest waits for a new start."""
         self._reload.set()
@@ -242,7 +251,7 @@ def run_until_told(session: Session) -> None:
     """Runs a session; Ctrl-C or SIGTERM ends it in order (a second one at once), SIGHUP has the configuration read."""
 
     def end(number: int, frame: FrameType | None) -> None:
-        if session._stopped.is_set():
+        if session.stopping:
             raise KeyboardInterrupt
         session.stop()
 

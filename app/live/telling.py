@@ -22,9 +22,11 @@ class Teller:
 
     Attributes:
         linker: Takes the tracklets; set before the loop begins.
+        watcher: Is given each frame that is done, with its camera's name, and must not wait; nobody where it is None.
     """
 
     linker: Linker
+    watcher: Callable[[str, Shown], None] | None = None
 
     def __init__(self, hub: EventHub, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._hub, self._metrics, self._clock = hub, metrics, clock
@@ -50,8 +52,10 @@ class Teller:
             self.publish(new_event("track.ended", when, camera=camera, track=number, details=details))
 
     def analysed(self, camera: str, shown: Shown) -> None:
-        """Counts a frame that is done."""
+        """Counts a frame that is done, and gives it to who watches."""
         self._metrics.frame_done(camera, self._clock() - shown.frame.time, len(shown.tracks))
+        if self.watcher is not None:
+            self.watcher(camera, shown)
 
     def tracklets(self, camera: str, tracklets: Sequence[Tracklet], *, finished: bool) -> None:
         """Hands tracklets to the linker."""
