@@ -1,42 +1,82 @@
-"""Imports run one way: reid_model, then trackers, then app."""
+"""Imports run one way: reid_model, then trackers, then app; and in no circle."""
 
 from __future__ import annotations
 
-import ast
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parent.parent
-FORBIDDEN = {"reid_model": {"trackers", "app"}, "trackers": {"app"}}
-TRACKERS_MAY_USE = {"reid_model", "reid_model.features", "reid_model.matching"}
+from tests.conftest import ROOT
+from tools.layers import read_imports, violations
+
+CLEAN = {
+    "reid_model/__init__.py": "",
+    "reid_model/features.py": "import numpy",
+    "reid_model/network.py": "from reid_model.features import Features",
+    "trackers/__init__.py": "",
+    "trackers/tracker.py": "from reid_model.features import Features",
+    "app/__init__.py": "",
+    "app/cli.py": "def run():\n    from app.gallery import store",
+    "app/gallery/__init__.py": "",
+    "app/gallery/store.py": "from trackers import tracker\nfrom ..errors import InputError",
+    "app/errors.py": "",
+}
 
 
-def _imports(path: Path) -> set[str]:
-    names: set[str] = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module)
-    return names
+def test_imports_run_one_way() -> None:
+    graph = read_imports(ROOT)
+    assert len(graph) > 200
+    assert "trackers.tracker" in graph["app.pipeline"] | graph["trackers"]
+    assert violations(graph) == []
 
 
-@pytest.mark.parametrize("folder", FORBIDDEN)
-def test_lower_layers_do_not_know_higher_ones(folder: str) -> None:
-    files = list((ROOT / folder).rglob("*.py"))
-    assert files
-    for path in files:
-        wrong = {name for name in _imports(path) if name.split(".")[0] in FORBIDDEN[folder]}
-        assert not wrong, f"{path} imports {wrong}"
+@pytest.mark.parametrize(
+    ("file", "line", "told"),
+    [
+        ("reid_model/network.py", "import app.cli", "reid_model.network imports app.cli"),
+        ("reid_model/network.py", "from trackers import tracker", "reid_model.network imports trackers.tracker"),
+        ("trackers/tracker.py", "def late():\n    from app import cli", "trackers.tracker imports app.cli"),
+        ("trackers/tracker.py", "from reid_model.network import Gasm", "trackers.tracker imports reid_model.network"),
+        ("app/cli.py", "import tests.conftest", "app.cli imports tests.conftest"),
+        ("app/errors.py", "from app.gallery import store", "a circle: "),
+        ("app/gallery/store.py", "if TYPE_CHECKING:\n    from app.cli import main", "a circle: "),
+    ],
+)
+def test_a_planted_violation_is_found(file: str, line: str, told: str, tmp_path: Path) -> None:
+    for name, text in CLEAN.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert violations(read_imports(tmp_path)) == []
+    with (tmp_path / file).open("a") as written:
+        written.write(line + "\n")
+    found = violations(read_imports(tmp_path))
+    assert any(line.startswith(told) for line in found), found
 
 
-def test_trackers_know_the_network_only_by_its_features_and_matching() -> None:
-    for path in (ROOT / "trackers").rglob("*.py"):
-        used = {name for name in _imports(path) if name.split(".")[0] == "reid_model"}
-        assert used <= TRACKERS_MAY_USE, f"{path} imports {used - TRACKERS_MAY_USE}"
+def test_circles_of_packages_are_circles_too(tmp_path: Path) -> None:
+    files = {
+        "app/a/one.py": "import app.b.one",
+        "app/a/two.py": "",
+        "app/b/one.py": "",
+        "app/b/two.py": "import app.a.two",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    (found,) = violations(read_imports(tmp_path))
+    assert found.startswith("a circle: app.")
+
+
+def test_make_lint_fails_on_one(tmp_path: Path) -> None:
+    (tmp_path / "trackers").mkdir()
+    (tmp_path / "trackers" / "late.py").write_text("import app\n")
+    for root, code in ((ROOT, 0), (tmp_path, 1)):
+        done = subprocess.run([sys.executable, "-m", "tools.layers", root], cwd=ROOT, capture_output=True, check=False)
+        assert done.returncode == code, done
+    lint = (ROOT / "Makefile").read_text().partition("\nlint:")[2].partition("\n\n")[0]
+    assert "-m tools.layers" in lint
 
 
 LATE = """
