@@ -22,7 +22,7 @@ from app import bundled
 from app.config import DetectorConfig
 from app.devices import choose_device
 from app.errors import InputError
-from app.ultralytics_guard import load_ultralytics, one_line, quietly, torch_threads
+from app.ultralytics_guard import load_ultralytics, one_line, quietly, torch_threads, unpickles_safely
 
 PERSON_NAMES = {"person", "pedestrian", "people"}
 """Class names, in lower case, that count as a person."""
@@ -149,6 +149,11 @@ def _open(path: Path, device: str) -> tuple[Any, dict[str, Any]]:
     """The network, or a path ultralytics opens itself, and the settings that belong to it."""
     if path == bundled.FOLDER and bundled.runs_in_torch(device):
         return bundled.load_network(path), {"task": "detect", "imgsz": max(bundled.read_metadata(path)["imgsz"])}
+    if path.suffix == ".pt" and not unpickles_safely():
+        raise InputError(
+            f"{path}: a pickled file, which the installed ultralytics or torch can only read in a way that runs any "
+            f"code in it; install the versions crowdtrace asks for, or {CURE}"
+        )
     model = load_ultralytics().YOLO(str(path), task=None if path.suffix == ".pt" else "detect")
     if model.task != "detect":
         raise InputError(f"{path}: weights for the task {model.task}, not for finding people; {CURE}")

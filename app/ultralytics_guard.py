@@ -77,6 +77,16 @@ def load_ultralytics() -> ModuleType:
     return ultralytics
 
 
+def unpickles_safely() -> bool:
+    """Whether ultralytics reads .pt files with its restricted loader, which rebuilds only what detectors are made of.
+
+    Older versions have none, and another part of the program may have imported it without.
+    """
+    tasks = load_ultralytics().nn.tasks
+    restricted = getattr(tasks, "_SafeLoad", None)
+    return bool(getattr(tasks, "SAFE_LOAD", False) and getattr(restricted, "SUPPORTED", False))
+
+
 @contextlib.contextmanager
 def _environment(**values: str) -> Iterator[None]:
     before = {name: os.environ.get(name) for name in values}

@@ -168,7 +168,7 @@ def found_boxes(name: str, sequence: Sequence, frames: Iterator[Frame], detector
             xyxy=np.concatenate([np.zeros((0, 4), np.float32), *(each.xyxy for each in found)]),
             scores=np.concatenate([np.zeros(0, np.float32), *(each.confidence for each in found)]),
         )
-    kept = np.load(file)
+    kept = np.load(file, allow_pickle=False)
     return Boxes(name, sequence, kept["frames"], kept["xyxy"], kept["scores"])
 
 

@@ -44,7 +44,7 @@ def embedded(data: str, cache: Path) -> tuple[Features, Features, npt.NDArray[np
         file = cache / f"{part}-{key}.npz"
         if not file.exists():
             _embed(data, part, file)
-        with np.load(file) as held:
+        with np.load(file, allow_pickle=False) as held:
             local = held["local"].astype(np.float32)
             local /= np.linalg.norm(local, axis=2, keepdims=True)
             parts.append(Features(held["pooled"], local, held["saliency"], held["mass"]))

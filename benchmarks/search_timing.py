@@ -110,7 +110,7 @@ def save_queries(queries: Features, file: Path) -> None:
 def main() -> None:
     """See the module's description."""
     snapshot, file, count, few = sys.argv[1:]
-    with np.load(file) as held:
+    with np.load(file, allow_pickle=False) as held:
         queries = Features(held["pooled"], held["local"], held["saliency"], held["mass"])
     start = time.perf_counter()
     index = opened(Path(snapshot))

@@ -105,7 +105,7 @@ def detected_boxes(folder: Path, name: str, config: DetectorConfig, cache: Path)
     file = cache / f"{place.parent.name}-{place.name}-{Path(config.weights).stem}-{config.confidence:g}.boxes.npz"
     if not file.is_file():
         _detect(sequence, config, file)
-    found = np.load(file)
+    found = np.load(file, allow_pickle=False)
     return Boxes(name, sequence, found["frames"], found["xyxy"], found["scores"], sequence.images)
 
 

@@ -106,7 +106,7 @@ def pictures_of(video: str | None) -> Iterator[Any]:
 
 def track(peer: str, reid: str | None, sequence: dict[str, str | None]) -> dict[str, Any]:
     """Tracks and seconds of one sequence."""
-    boxes = dict(np.load(str(sequence["boxes"])))
+    boxes = dict(np.load(str(sequence["boxes"]), allow_pickle=False))
     vectors, video = boxes.get("vectors"), sequence["video"]
     if peer in ROBOFLOW:
         step = roboflow(peer)

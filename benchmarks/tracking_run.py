@@ -218,6 +218,6 @@ def _call(python: Path, folder: Path) -> str | None:
 
 
 def _read(label: str, target: Path) -> Run:
-    found = np.load(target)
+    found = np.load(target, allow_pickle=False)
     tracks = rows_of(found["frames"], found["ids"], found["xyxy"])
     return Run(label, tracks, found["elapsed"], found["processor"])

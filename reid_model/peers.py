@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-import pickle
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
+from safetensors import SafetensorError  # torch reads a file of that ending with it
 from torch import Tensor, nn
 
 from reid_model.backbones.osnet import OsNet, conv_norm
@@ -66,7 +67,7 @@ def read_torchreid(path: Path) -> TorchreidOsNet:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the line below says all there is to say
             state = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError):
+    except (OSError, RuntimeError, EOFError, ValueError, UnpicklingError, SafetensorError):
         raise WeightsError(
             f"{path}: more than tensors, or damaged, and so not loaded; name a torchreid OSNet state dict (.pth)"
         ) from None

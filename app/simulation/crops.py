@@ -248,7 +248,7 @@ def _merge_targets(staged: Path, names: Sequence[str]) -> None:
 
     parts = []
     for path in sorted(staged.glob("*.npz")):
-        with np.load(path) as data:
+        with np.load(path, allow_pickle=False) as data:
             parts.append((data["names"], data["joints"], data["masks"]))
         path.unlink()
     all_names, joints, masks = (np.concatenate(columns) for columns in zip(*parts, strict=True))
