@@ -52,6 +52,10 @@ class Sightings:
         """Notes where people are expected in a frame whom nobody saw in it, `(n, 4)`."""
         self._expected[frame] = np.array(boxes, np.float32)
 
+    def detections(self, frame: int) -> Boxes:
+        """The detections noted of a frame, `(n, 4)`."""
+        return self._boxes.get(frame, np.zeros((0, 4), np.float32))
+
     def areas(self, rows: Rows, keep: Iterable[int], frames: int) -> list[Floats]:
         """What to blur in each frame.
 
@@ -72,9 +76,7 @@ class Sightings:
         found: list[Floats] = []
         for frame in range(frames):
             here = slice(edges[frame], edges[frame + 1])
-            boxes = np.concatenate([self._boxes.get(frame, nobody), self._expected.get(frame, nobody)]).astype(
-                np.float64
-            )
+            boxes = np.concatenate([self.detections(frame), self._expected.get(frame, nobody)]).astype(np.float64)
             strangers = boxes[~_is_kept(boxes, rows.boxes[here], kept[here])]
             found.append(np.concatenate([strangers, rows.boxes[here][~kept[here]]]))
         return self._held(found)
