@@ -14,7 +14,7 @@ PEERS_OPTION := $(if $(PEERS_PYTHON),--peers-python $(PEERS_PYTHON))
 FILMED := --detector $(SHARED)/models/detector/yolo11n_int8_openvino_model --osnet $(PEERS)/osnet_x0_25_msmt17.pth \
 	$(PEERS_OPTION)
 
-.PHONY: install demo test lint bench endure clean
+.PHONY: install demo test lint bench endure package clean
 
 install: $(STAMP)
 
@@ -62,5 +62,9 @@ endure: install
 	$(BIN)/python -m benchmarks.endure --json benchmarks/endure.json
 	$(BIN)/python -m benchmarks.live_faults --json benchmarks/live_faults.json
 
+# The package as a user gets it: built, installed elsewhere with all it needs, its demonstration run.
+package: install
+	$(BIN)/python -m tools.package --keep dist
+
 clean:
-	rm -rf $(VENV) build *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -16,12 +16,13 @@ from app.finding import Found, Request, find
 from app.mosaic import Part, write_mosaic
 from app.offline import Annotation, annotate
 from app.search import Match
+from app.shipped import shipped
 from app.sources import name_sources
 from trackers import evaluation as mot
 from trackers.evaluation import Rows, Sequence
 from trackers.gates import iou
 
-SCENE = Path(__file__).parents[1] / "demo_videos" / "three-cameras"
+SCENE = shipped("demo_videos", "three-cameras")
 
 LEAST_IDF1 = 70.0
 """IDF1 across cameras, per cent, below which the demonstration has failed."""
@@ -171,7 +172,7 @@ def true_person(match: Match, truth: Rows) -> int | None:
 def _read_scene(folder: Path) -> list[Sequence]:
     cameras = sorted(path.parent for path in folder.glob("*/video.mp4"))
     if not cameras:
-        raise InputError(f"{folder}: the demonstration's videos are not there; run it from a complete checkout")
+        raise InputError(f"{folder}: the demonstration's videos are not there; install crowdtrace again")
     return [mot.read_sequence(camera) for camera in cameras]
 
 

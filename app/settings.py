@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from app.config import Config
 from app.errors import InputError
+from app.shipped import find_config
 
 if TYPE_CHECKING:
     from reid_model.training.config import TrainConfig
@@ -70,6 +71,7 @@ def load_as(schema: type[Schema], path: Path) -> Schema:
 
 
 def _load(path: Path | None, overrides: Sequence[str], schema: type[Schema]) -> Schema:
+    path = None if path is None else find_config(path)
     values = _read(path) if path is not None else {}
     overridden = {_override(values, text) for text in overrides}
     try:
