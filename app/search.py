@@ -383,9 +383,7 @@ def _frame_at(camera: CameraRow, time: float) -> int:
     return frame
 
 
-def box_inside(
-    camera: str, size: tuple[int, int], box: Sequence[float]
-) -> tuple[float, float, float, float]:
+def box_inside(camera: str, size: tuple[int, int], box: Sequence[float]) -> tuple[float, float, float, float]:
     """A box that someone pointed at, cut to its frame.
 
     Args:

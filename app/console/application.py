@@ -28,10 +28,13 @@ from app.console import (
 )
 from app.console.access import Viewer
 from app.console.guards import Guards
+from app.console.live_wall import LiveWall
 from app.console.models import Problem
 from app.console.state import Console
+from app.console.viewing import Viewing
 from app.errors import InputError
 from app.gallery.following import reappearances
+from app.gallery.growing import audited
 
 STATIC = Path(__file__).parent / "static"
 LOG = logging.getLogger("crowdtrace.console")
@@ -75,7 +78,7 @@ def make_app(console: Console) -> FastAPI:
         lifespan=_lifespan,
         generate_unique_id_function=lambda route: route.name,
     )
-    app.state.console, app.state.watching = console, set()
+    app.state.console, app.state.watching, app.state.viewing = console, set(), None
     settings = console.config.console
     https = settings.certificate is not None or settings.behind_proxy
     names = None
@@ -103,24 +106,39 @@ def make_app(console: Console) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    task = asyncio.create_task(_watch(app.state.console))
+    console: Console = app.state.console
+    tasks = [asyncio.create_task(_watch(console))]
+    if isinstance(console.wall, LiveWall):
+        app.state.viewing = Viewing(console.wall, console.config.console.pictures_a_second)
+        tasks.append(asyncio.create_task(app.state.viewing.run()))
     try:
         yield
     finally:
-        task.cancel()
+        for task in tasks:
+            task.cancel()
 
 
 async def _watch(console: Console) -> None:
     """Tells all pages what others have written into the gallery: follows that were raised, sightings that are new."""
     last, revision = await asyncio.to_thread(_latest, console)
+    done = await asyncio.to_thread(_forget_erased, console, None)
     while True:
         await asyncio.sleep(WATCH_SECONDS)
-        if not len(console.feed):
-            continue
         try:
-            last, revision = await asyncio.to_thread(_tell, console, last, revision)
+            done = await asyncio.to_thread(_forget_erased, console, done)
+            if len(console.feed):
+                last, revision = await asyncio.to_thread(_tell, console, last, revision)
         except InputError as error:
             LOG.warning("%s", error)
+
+
+def _forget_erased(console: Console, after: int | None) -> int:
+    """Shows no more what was found of who was erased, by whatever program; gives the audit log's last entry."""
+    with console.gallery.reading() as connection:
+        last, done = audited(connection, after or 0)
+    if after is not None and "erase" in done:
+        console.finder.forget()
+    return last
 
 
 def _latest(console: Console) -> tuple[int, int]:

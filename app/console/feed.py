@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import threading
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 
 KEPT = 200
 """Events that wait for one page; when there are more, the oldest goes."""
@@ -27,6 +30,11 @@ class Happening:
     kind: str
     time: float
     details: Mapping[str, object]
+
+    @cached_property
+    def line(self) -> str:
+        """As JSON, made once for all who listen."""
+        return json.dumps({"kind": self.kind, "time": self.time, **self.details})
 
 
 @dataclass(eq=False)
@@ -83,9 +91,15 @@ class Feed:
         with self._lock:
             self._number += 1
             happening = Happening(self._number, kind, time, dict(details))
-            for listener in self._listeners:
-                if not listener.loop.is_closed():
-                    listener.loop.call_soon_threadsafe(listener._put, happening)
+            # Whoever publishes wakes each loop once, however many listen there.
+            for loop in {listener.loop for listener in self._listeners}:
+                # A loop that has just ended has nobody left to be told.
+                with suppress(RuntimeError):
+                    loop.call_soon_threadsafe(self._hand_out, loop, happening)
+
+    def _hand_out(self, loop: asyncio.AbstractEventLoop, happening: Happening) -> None:
+        for listener in [each for each in self._listeners if each.loop is loop]:
+            listener._put(happening)
 
     def listen(self) -> Listener:
         """A new listener of the running loop."""
@@ -99,7 +113,8 @@ class Feed:
         with self._lock:
             self.closed = True
             for listener in self._listeners:
-                listener.loop.call_soon_threadsafe(listener._ready.set)
+                with suppress(RuntimeError):
+                    listener.loop.call_soon_threadsafe(listener._ready.set)
 
     def leave(self, listener: Listener) -> None:
         """Forgets a listener."""

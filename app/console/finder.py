@@ -40,6 +40,9 @@ KEPT_COUNTS = 50
 COUNTED_SECONDS = 60.0
 """Seconds after which people are counted again: some may have expired."""
 
+CHANGING_SECONDS = 5.0
+"""The same where the gallery has changed: live, it does so all the time."""
+
 SAME_BOX = 0.5
 """Overlap (intersection over union) from which a drawn box is that of somebody who was tracked."""
 
@@ -137,17 +140,29 @@ class _Kept:
 
 
 class Finder:
-    """Searches one gallery for many users; may be called from many threads."""
+    """Searches one gallery for many users; may be called from many threads.
 
-    def __init__(self, gallery: Gallery, config: Config, wall: Wall, embedder: Embedder) -> None:
+    Args:
+        gallery: Open for writing.
+        config: All settings.
+        wall: Where frames come from.
+        embedder: Makes the features of queries.
+        kept_in_step: Whether somebody calls `keep_in_step` from time to time; where nobody does, each search brings the
+            index up to date.
+    """
+
+    def __init__(
+        self, gallery: Gallery, config: Config, wall: Wall, embedder: Embedder, *, kept_in_step: bool = False
+    ) -> None:
         self.embedder = embedder
+        self._kept_in_step = kept_in_step
         self._gallery, self._config, self._wall = gallery, config, wall
         self._embedding, self._indexing = threading.Lock(), threading.Lock()
         name = choose_device(config.gallery.device, "gallery.device")
         self._device = None if name == "cpu" else torch.device(name)
         self._index = LiveIndex.open(gallery, self._device)
         self._kept = _Kept()
-        self._counted: OrderedDict[tuple[object, ...], tuple[float, int]] = OrderedDict()
+        self._counted: OrderedDict[tuple[object, ...], tuple[float, int, int]] = OrderedDict()
         self._warm_up()
 
     def by_box(self, user: tuple[int, str], wish: Wish, camera: str, frame: int, box: Sequence[float]) -> Search:
@@ -264,6 +279,18 @@ class Finder:
         cells = match_cells(search.query[[match.query]], features[[places[0]]])
         return Reasoned(self.embedder.grid, cells, match.query)
 
+    def keep_in_step(self) -> None:
+        """Takes into the index what was stored since, so that no search has to wait for that.
+
+        Raises:
+            InputError: If the gallery cannot be read.
+        """
+        with self._indexing:
+            new = self._index is None
+            self._bring_up_to_date()
+        if new and self._index is not None:
+            self._warm_up()
+
     def _warm_up(self) -> None:
         """Makes what is made at first use now, not at somebody's first search."""
         height, width = self.embedder.config.size
@@ -276,12 +303,17 @@ class Finder:
             return self.embedder.embed(images)
 
     def _ready(self) -> LiveIndex | None:
-        with self._indexing:
-            if self._index is None:
-                self._index = LiveIndex.open(self._gallery, self._device)
-            else:
-                self._index.sync(self._gallery)
+        if self._kept_in_step and self._index is not None:
             return self._index
+        with self._indexing:
+            self._bring_up_to_date()
+            return self._index
+
+    def _bring_up_to_date(self) -> None:
+        if self._index is None:
+            self._index = LiveIndex.open(self._gallery, self._device)
+        else:
+            self._index.sync(self._gallery)
 
     def _search(self, user: tuple[int, str], wish: Wish, query: _Query, began: float) -> Search:
         origin = {**query.origin, "reason": wish.reason} if wish.reason else query.origin
@@ -329,11 +361,11 @@ class Finder:
 
         In a large gallery to count them takes longer than to search.
         """
-        key, now = (revision, wish.cameras, wish.start, wish.end), time.monotonic()
-        then, count = self._counted.get(key, (-np.inf, 0))
-        if now - then > COUNTED_SECONDS:
+        key, now = (wish.cameras, wish.start, wish.end), time.monotonic()
+        then, counted, count = self._counted.get(key, (-np.inf, -1, 0))
+        if now - then > (COUNTED_SECONDS if counted == revision else CHANGING_SECONDS):
             count = self._gallery.people(list(wish.cameras) or None, wish.start, wish.end)
-            self._counted[key] = now, count
+            self._counted[key] = now, revision, count
             while len(self._counted) > KEPT_COUNTS:
                 self._counted.popitem(last=False)
         return count

@@ -121,7 +121,7 @@ class CameraOut(BaseModel):
     """A camera. Times are in seconds since the epoch."""
 
     name: str
-    state: Literal["recorded", "live", "connecting", "stalled", "waiting", "missing"]
+    state: Literal["recorded", "live", "connecting", "stalled", "waiting", "ended", "missing"]
     width: int
     height: int
     first: float | None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -38,8 +37,7 @@ async def _stream(request: Request, console: Console) -> AsyncIterator[str]:
             if lost:
                 yield f"event: lost\ndata: {lost}\n\n"
             for each in found:
-                data = {"kind": each.kind, "time": each.time, **each.details}
-                yield f"id: {each.number}\nevent: happening\ndata: {json.dumps(data)}\n\n"
+                yield f"id: {each.number}\nevent: happening\ndata: {each.line}\n\n"
             if console.feed.closed:
                 return
             if not found:

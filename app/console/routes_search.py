@@ -154,6 +154,8 @@ def show_reason(search_id: SearchId, rank: Rank, caller: Operator, console: Shar
 def show_clip(search_id: SearchId, rank: Rank, caller: Operator, console: Shared) -> Response:
     """The seconds around a match, from the recording; that enters the audit log."""
     match = _match(_search(console, caller, search_id), rank)
+    if not console.wall.recorded:
+        raise HTTPException(404, "no clip: of live cameras no recording is kept")
     details = {"what": "clip", "found": [[match.camera, match.track]], "time": match.time}
     console.gallery.audit("export", details, who=caller.user.name)
     with console.cutting, tempfile.TemporaryDirectory() as folder:

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from dataclasses import asdict
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Response, WebSocket, WebSocketDisconnect
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 from starlette.websockets import WebSocketDisconnected
 
 from app.console.access import Shared, Viewer, console_of, find_caller, is_from_here
 from app.console.models import BoxesOut, BoxOut, CameraOut, Time
 from app.console.state import Console
-from app.console.wall import WIDTHS, Shown
+from app.console.viewing import Asked, Viewing
+from app.console.wall import WIDTHS, Shown, pack, pack_facts
 from app.errors import InputError
 
 router = APIRouter(prefix="/api", tags=["wall"])
@@ -32,6 +32,9 @@ CHECK_SECONDS = 10.0
 
 AT_ONCE = 64
 """Pictures that one browser may ask for before it has got one: a wall of cameras, one each."""
+
+SOONEST = 0.8
+"""Part of the time between two pictures after which a page is answered again."""
 
 
 @router.get("/cameras")
@@ -60,21 +63,17 @@ def show_boxes(_caller: Viewer, console: Shared, camera: CameraName, at: At = No
     return BoxesOut(**_facts(shown), boxes=boxes)
 
 
-class Asked(BaseModel):
-    """A page's wish for a picture: the next one, or the one of a time."""
-
-    camera: str = Field(max_length=64)
-    at: Time | None = None
-    width: int = Field(default=640, ge=1, le=WIDTHS[-1])
-    after: int = -1
+Question = TypeAdapter(Asked | Annotated[list[Asked], Field(max_length=AT_ONCE)])
+"""What a page asks: one picture, or what is new of some live cameras."""
 
 
 @router.websocket("/wall")
 async def watch(socket: WebSocket) -> None:
-    """Pictures as a page asks for them, one for each question: so that it gets as many as it can show.
+    """Pictures as a page asks for them, one answer for each question: so that it gets as many as it can show.
 
-    A question is JSON, `Asked`. An answer is binary: four bytes, big-endian, with the length of what follows as JSON
-    (`BoxesOut`, or `camera` and `none`), then the JPEG.
+    A question is JSON: `Asked`, or of live cameras a list of them. An answer is binary: for each picture four bytes,
+    big-endian, with the length of what follows as JSON (`BoxesOut` and `bytes`, the length of the JPEG; or `camera` and
+    `none`), then the JPEG. An answer to a list has what is new of those cameras, and is empty after a second without.
     """
     console = console_of(socket)
     if not is_from_here(socket) or not await asyncio.to_thread(_may_watch, socket):
@@ -95,16 +94,15 @@ async def watch(socket: WebSocket) -> None:
 
 
 async def _answer_all(socket: WebSocket, console: Console) -> None:
-    """Answers questions, those about different cameras side by side, until the page is closed or logged out."""
-    sending = asyncio.Lock()
-    due: dict[str, float] = {}
-    tasks: set[asyncio.Task[None]] = set()
+    """Answers questions until the page is closed or logged out; those about single pictures side by side."""
+    viewing: Viewing | None = socket.app.state.viewing
     least = 1 / console.config.console.pictures_a_second
-    checked = time.monotonic()
+    singles = _Singles(socket, console, least)
+    checked, due = time.monotonic(), 0.0
     try:
         while True:
             try:
-                asked = Asked.model_validate_json(await socket.receive_text())
+                asked = Question.validate_json(await socket.receive_text())
             except (ValidationError, KeyError):
                 await socket.close(1003)
                 return
@@ -114,39 +112,65 @@ async def _answer_all(socket: WebSocket, console: Console) -> None:
                     await socket.close(REFUSED)
                     return
                 checked = now
-            start = max(now, due.get(asked.camera, 0.0))
-            due[asked.camera] = start + least
-            if len(tasks) >= AT_ONCE:
-                await socket.close(1008)
+            if isinstance(asked, Asked):
+                if not singles.answer(asked, now):
+                    await socket.close(1008)
+                    return
+                continue
+            if viewing is None:
+                await socket.close(1003)
                 return
-            task = asyncio.create_task(_answer(socket, console, asked, start - now, sending))
-            tasks.add(task)
-            task.add_done_callback(tasks.discard)
+            await asyncio.sleep(due - now)
+            answer = await viewing.answer(asked)
+            due = time.monotonic() + SOONEST * viewing.pace.interval
+            await socket.send_bytes(answer)
     finally:
-        for task in tasks:
+        singles.close()
+
+
+class _Singles:
+    """Answers to one page's questions about single pictures, those about different cameras side by side."""
+
+    def __init__(self, socket: WebSocket, console: Console, least: float) -> None:
+        self._socket, self._console, self._least = socket, console, least
+        self._sending = asyncio.Lock()
+        self._due: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def answer(self, asked: Asked, now: float) -> bool:
+        """Answers in time; returns whether so many questions may be asked at once."""
+        if len(self._tasks) >= AT_ONCE:
+            return False
+        start = max(now, self._due.get(asked.camera, 0.0))
+        self._due[asked.camera] = start + self._least
+        task = asyncio.create_task(self._send(asked, start - now))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    def close(self) -> None:
+        """Answers no more."""
+        for task in self._tasks:
             task.cancel()
 
+    async def _send(self, asked: Asked, delay: float) -> None:
+        if delay > 0:
+            await asyncio.sleep(delay)
+        message = await asyncio.to_thread(_single, self._console, asked)
+        async with self._sending:
+            try:
+                await self._socket.send_bytes(message)
+            except (WebSocketDisconnect, RuntimeError):
+                return
 
-async def _answer(socket: WebSocket, console: Console, asked: Asked, delay: float, sending: asyncio.Lock) -> None:
-    if delay > 0:
-        await asyncio.sleep(delay)
+
+def _single(console: Console, asked: Asked) -> bytes:
     try:
-        shown = await asyncio.to_thread(console.wall.show, asked.camera, asked.at, asked.width, asked.after)
-        note = "nothing was recorded at this time"
+        shown = console.wall.show(asked.camera, asked.at, asked.width, asked.after)
+        why = "nothing was recorded at this time"
     except InputError as error:
-        shown, note = None, str(error).replace(str(console.gallery.path), "the gallery")
-    if shown is None:
-        facts: dict[str, object] = {"camera": asked.camera, "none": note}
-        jpeg = b""
-    else:
-        facts = {**_facts(shown), "boxes": [asdict(box) for box in shown.boxes]}
-        jpeg = shown.jpeg
-    head = json.dumps(facts).encode()
-    async with sending:
-        try:
-            await socket.send_bytes(len(head).to_bytes(4, "big") + head + jpeg)
-        except (WebSocketDisconnect, RuntimeError):
-            return
+        shown, why = None, str(error).replace(str(console.gallery.path), "the gallery")
+    return pack_facts({"camera": asked.camera, "none": why, "bytes": 0}) if shown is None else pack(shown)
 
 
 def _may_watch(socket: WebSocket) -> bool:

@@ -55,39 +55,55 @@ def serve(console: Console, new_password: str | None, say: Callable[[str], None]
     """
     settings = console.config.console
     with listen(settings) as bound:
-        _hand_out(console.gallery, new_password, say)
-        scheme = "http" if settings.certificate is None else "https"
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        say(f"console at {scheme}://{host}:{bound.getsockname()[1]}; Ctrl-C stops it")
+        hand_out(console.gallery, new_password, say)
+        say(f"console at {address_of(settings, bound)}; Ctrl-C stops it")
         with suppress(KeyboardInterrupt):
             make_server(console).run(sockets=[bound])
 
 
-def make_server(console: Console) -> uvicorn.Server:
-    """A server that is not started yet: run it in any thread, with a socket of `listen`, until its `should_exit`."""
+def make_server(console: Console, over: Callable[[], bool] = lambda: False) -> uvicorn.Server:
+    """A server that is not started yet: run it in any thread, with a socket of `listen`.
+
+    Args:
+        console: What it serves.
+        over: Whether it is to end; asked some times a second.
+    """
     settings = console.config.console
     config = uvicorn.Config(
         make_app(console),
         log_level="warning",
+        log_config=None,
         proxy_headers=settings.behind_proxy,
         server_header=False,
         ssl_certfile=settings.certificate,
         ssl_keyfile=settings.key,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        # Pictures are compressed already.
+        ws_per_message_deflate=False,
     )
-    return _Server(console, config)
+    return _Server(console, config, over)
 
 
 class _Server(uvicorn.Server):
-    """Ends streams before it waits for them."""
+    """Ends when it is over, and streams before it waits for them."""
 
-    def __init__(self, console: Console, config: uvicorn.Config) -> None:
+    def __init__(self, console: Console, config: uvicorn.Config, over: Callable[[], bool]) -> None:
         super().__init__(config)
-        self._console = console
+        self._console, self._over = console, over
+
+    async def on_tick(self, counter: int) -> bool:
+        return await super().on_tick(counter) or self._over()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._console.feed.close()
         await super().shutdown(sockets)
+
+
+def address_of(settings: ConsoleConfig, bound: socket.socket) -> str:
+    """Where a browser finds the console."""
+    scheme = "http" if settings.certificate is None else "https"
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    return f"{scheme}://{host}:{bound.getsockname()[1]}"
 
 
 def listen(settings: ConsoleConfig) -> socket.socket:
@@ -123,7 +139,12 @@ def check_certificate(settings: ConsoleConfig) -> None:
         ) from None
 
 
-def _hand_out(gallery: Gallery, new_password: str | None, say: Callable[[str], None]) -> None:
+def hand_out(gallery: Gallery, new_password: str | None, say: Callable[[str], None]) -> None:
+    """Makes the first admin where there is no user yet, and a one-time password for who forgot theirs; says both.
+
+    Raises:
+        InputError: If there is no such user.
+    """
     password = first_admin(gallery)
     if password is not None:
         say(f"first start: log in as admin with the one-time password {password}")

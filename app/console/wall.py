@@ -140,7 +140,7 @@ def sent_width(wanted: int, width: int) -> int:
 
 
 def pack(shown: Shown) -> bytes:
-    """A picture as it is sent to a page: four bytes, big-endian, with the length of what follows as JSON, then the JPEG.
+    """A picture as it is sent to a page: the length of its JSON as four bytes, big-endian, the JSON, the JPEG.
 
     The JSON has `camera`, `frame`, `time`, `width`, `height`, `boxes`, and the JPEG's length as `bytes`.
     """

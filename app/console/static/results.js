@@ -1,6 +1,6 @@
 // What a search found: ranked matches, why each matched, and what the operator says to it.
 
-import { cameras as knownCameras, get, may, post } from "./api.js";
+import { cameras as knownCameras, get, may, post, session } from "./api.js";
 import { ask, chip, clock, fill, h, percent, toast } from "./dom.js";
 import { showReason } from "./reason.js";
 import { fresh } from "./searching.js";
@@ -69,7 +69,9 @@ function filters(found, cameras) {
   const first = Math.min(...cameras.map((camera) => camera.first ?? Infinity));
   const last = Math.max(...cameras.map((camera) => camera.last ?? -Infinity));
   const time = (name, label, value, other) =>
-    h("p", { class: "field" }, h("label", { htmlFor: name }, label), h("input", { id: name, name, value: value ?? "", inputmode: "decimal", placeholder: Number.isFinite(other) ? String(other) : "" }));
+    session.me.recorded
+      ? h("p", { class: "field" }, h("label", { htmlFor: name }, `${label}, seconds`), h("input", { id: name, name, value: value ?? "", inputmode: "decimal", placeholder: Number.isFinite(other) ? String(other) : "" }))
+      : h("p", { class: "field" }, h("label", { htmlFor: name }, label), h("input", { id: name, name, type: "datetime-local", step: 1, value: value === null ? "" : clock(value).replace(" ", "T") }));
   const boxes = cameras.map((camera) =>
     h("label", { class: "check" }, h("input", { type: "checkbox", name: "camera", value: camera.name, checked: wish.cameras.length === 0 || wish.cameras.includes(camera.name) }), camera.name),
   );
@@ -77,7 +79,7 @@ function filters(found, cameras) {
     "form",
     { onsubmit: (event) => again(event, found, cameras) },
     h("fieldset", {}, h("legend", {}, "Cameras"), boxes),
-    h("div", { class: "pair" }, time("start", "From, seconds", wish.start, first), time("end", "To, seconds", wish.end, last)),
+    h("div", { class: session.me.recorded ? "pair" : "" }, time("start", "From", wish.start, first), time("end", "To", wish.end, last)),
     h("label", { class: "check" }, h("input", { type: "checkbox", name: "exact", checked: wish.exact }), "Match every sighting (slower)"),
     h("p", {}, h("button", {}, "Search again")),
   );
@@ -89,7 +91,8 @@ async function again(event, found, cameras) {
   const data = new FormData(event.target);
   const chosen = data.getAll("camera");
   if (!chosen.length) return toast("Choose a camera at least.", { kind: "bad" });
-  const number = (name) => (data.get(name).trim() === "" ? null : Number(data.get(name)));
+  const moment = (text) => (session.me.recorded ? Number(text) : new Date(text).getTime() / 1000);
+  const number = (name) => (data.get(name).trim() === "" ? null : moment(data.get(name)));
   const [start, end] = [number("start"), number("end")];
   if (Number.isNaN(start) || Number.isNaN(end)) return toast("Times are seconds, such as 12.5.", { kind: "bad" });
   const wish = {
@@ -172,7 +175,7 @@ function matchCard(found, match, changed) {
         "p",
         { class: "actions left" },
         small("Why?", () => showReason(found, match)),
-        small("Clip", () => showClip(`${address}/clip`, where)),
+        session.me.recorded && small("Clip", () => showClip(`${address}/clip`, where)),
         sayable && match.same !== "yes" && small("Same", () => say(true)),
         sayable && small("Not the same", () => say(false)),
       ),

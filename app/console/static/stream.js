@@ -1,12 +1,15 @@
 // Pictures of the wall over one WebSocket. Each camera has one question on its way at most, so a slow line or a slow
-// machine gets fewer pictures, not older ones.
+// machine gets fewer pictures, not older ones. Live cameras are asked for together: what is new of any of them.
 
 const AGAIN = 1500;
+const ALL = Symbol("all cameras");
 
 export class Stream {
-  // `got(camera, facts, bitmap)` is called with each picture; `ask(camera)` gives the next question or null.
-  constructor({ ask, got, state }) {
+  // `got(camera, facts, bitmap)` is called with each picture; `ask(camera)` gives the next question or null, and so does
+  // `askAll()` for all live cameras: a list.
+  constructor({ ask, askAll, got, state }) {
     this.ask = ask;
+    this.askAll = askAll;
     this.got = got;
     this.state = state;
     this.waiting = new Set();
@@ -39,16 +42,24 @@ export class Stream {
     this.socket.send(JSON.stringify({ camera, ...question }));
   }
 
+  // Asks for what is new of all live cameras, unless that is on its way.
+  nextAll() {
+    if (this.socket.readyState !== WebSocket.OPEN || this.waiting.has(ALL)) return;
+    const questions = this.askAll();
+    if (!questions.length) return;
+    this.waiting.add(ALL);
+    this.socket.send(JSON.stringify(questions));
+  }
+
   async receive(data) {
-    const length = new DataView(data).getUint32(0);
-    const facts = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
-    let bitmap = null;
-    if (!("none" in facts)) {
-      bitmap = await createImageBitmap(new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
+    const pictures = await Promise.all([...parts(data)].map(decode));
+    this.waiting.delete(ALL);
+    for (const { facts, bitmap } of pictures) {
+      this.waiting.delete(facts.camera);
+      if (this.closed) bitmap?.close();
+      else this.got(facts.camera, facts, bitmap);
     }
-    this.waiting.delete(facts.camera);
-    if (this.closed) bitmap?.close();
-    else this.got(facts.camera, facts, bitmap);
+    if (!this.closed) this.nextAll();
   }
 
   close() {
@@ -56,4 +67,21 @@ export class Stream {
     clearTimeout(this.timer);
     this.socket.close();
   }
+}
+
+// Each picture of a message: the length of its JSON, JSON, JPEG.
+function* parts(data) {
+  const view = new DataView(data);
+  for (let place = 0; place < data.byteLength; ) {
+    const length = view.getUint32(place);
+    const facts = JSON.parse(new TextDecoder().decode(new Uint8Array(data, place + 4, length)));
+    place += 4 + length;
+    yield { facts, jpeg: new Uint8Array(data, place, facts.bytes) };
+    place += facts.bytes;
+  }
+}
+
+async function decode({ facts, jpeg }) {
+  const bitmap = "none" in facts ? null : await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
+  return { facts, bitmap };
 }

@@ -12,6 +12,7 @@ const STATES = {
   connecting: "connecting",
   stalled: "stalled",
   waiting: "reconnecting",
+  ended: "ended",
   missing: "not at hand",
 };
 
@@ -44,11 +45,12 @@ class WallPage {
 
   parts() {
     const tiles = [...this.tiles.values()];
+    this.grid = h("div", { class: `wall n${Math.min(tiles.length, 4)}` }, tiles.map((tile) => tile.node));
     return [
       h("h1", { class: "sr" }, "Wall"),
       h("div", { class: "bar" }, this.recorded && this.transport(), may("operator") && this.upload()),
       tiles.length ? null : h("p", { class: "empty" }, "There is no camera in this gallery."),
-      h("div", { class: `wall n${Math.min(tiles.length, 4)}` }, tiles.map((tile) => tile.node)),
+      this.grid,
       may("operator") &&
         h("p", { class: "hint" }, "Click somebody to find them elsewhere, or drag a box around them. The numbers under each picture do the same from the keyboard."),
     ];
@@ -87,9 +89,12 @@ class WallPage {
   begin() {
     this.stream = new Stream({
       ask: (camera) => this.question(camera),
+      askAll: () => this.questions(),
       got: (camera, facts, bitmap) => {
-        this.tiles.get(camera)?.show(facts, bitmap);
-        this.stream.next(camera);
+        const tile = this.tiles.get(camera);
+        if (tile) tile.show(facts, bitmap);
+        else bitmap?.close();
+        if (this.recorded) this.stream.next(camera);
       },
       state: (state) => {
         for (const tile of this.tiles.values()) tile.link(state);
@@ -97,15 +102,21 @@ class WallPage {
       },
     });
     this.timer = setInterval(() => this.tick(), IDLE);
-    if (!this.recorded) this.looking = setInterval(() => this.look(), LOOK);
+    if (!this.recorded) {
+      this.looking = setInterval(() => this.look(), LOOK);
+      this.heard = ({ detail }) => detail.kind.startsWith("camera.") && this.look();
+      addEventListener("happening", this.heard);
+    }
     this.tick();
     if (this.focus) this.tiles.get(this.focus)?.node.scrollIntoView({ block: "nearest" });
     this.tiles.get(this.focus)?.node.classList.add("chosen");
   }
 
   end() {
+    this.over = true;
     clearInterval(this.timer);
     clearInterval(this.looking);
+    removeEventListener("happening", this.heard);
     this.stream.close();
     for (const tile of this.tiles.values()) tile.close();
   }
@@ -122,14 +133,20 @@ class WallPage {
       this.range.value = now;
       this.output.value = `${clock(now)} / ${clock(this.last)}`;
     }
-    for (const name of this.tiles.keys()) this.stream.next(name);
+    if (!this.recorded) this.stream.nextAll();
+    else for (const name of this.tiles.keys()) this.stream.next(name);
+  }
+
+  // What is in view, live; of a page that nobody sees, nothing.
+  questions() {
+    if (this.recorded || document.hidden) return [];
+    return [...this.tiles].filter(([, tile]) => tile.seen).map(([camera, tile]) => ({ camera, width: tile.width(), after: tile.frame }));
   }
 
   question(camera) {
     const tile = this.tiles.get(camera);
     if (!tile || !tile.seen || tile.camera.state === "missing") return null;
     const width = tile.width();
-    if (!this.recorded) return { width, after: tile.frame };
     const at = Math.round(1000 * this.now()) / 1000;
     if (tile.asked === `${at} ${width}`) return null;
     tile.asked = `${at} ${width}`;
@@ -157,8 +174,25 @@ class WallPage {
   }
 
   async look() {
-    const cameras = await get("/api/cameras").catch(() => []);
-    for (const camera of cameras) this.tiles.get(camera.name)?.update(camera);
+    const cameras = await get("/api/cameras").catch(() => null);
+    if (cameras === null || this.over) return;
+    for (const [name, tile] of this.tiles) {
+      if (cameras.some((camera) => camera.name === name)) continue;
+      tile.node.remove();
+      tile.close();
+      this.tiles.delete(name);
+    }
+    for (const camera of cameras) {
+      const known = this.tiles.get(camera.name);
+      if (known) known.update(camera);
+      else this.add(new Tile(camera));
+    }
+  }
+
+  // A camera that came while the page is open.
+  add(tile) {
+    this.tiles.set(tile.camera.name, tile);
+    this.grid.append(tile.node);
   }
 }
 
@@ -174,6 +208,7 @@ class Tile {
       drawn: (box, facts) => this.search(facts, box),
     });
     this.badge = h("span", { class: `state ${camera.state}` }, STATES[camera.state]);
+    this.shown = h("time", { class: "faint" });
     this.note = h("p", { class: "note" }, camera.note);
     this.people = h("ul", { class: "chips", "aria-label": `People in ${camera.name}` });
     this.chips = new Map();
@@ -182,8 +217,8 @@ class Tile {
     const numbers = h("button", { class: "quiet small", onclick: () => this.numbers() }, "Box…", h("span", { class: "sr" }, ` in ${camera.name}`));
     this.node = h(
       "section",
-      { class: "tile", "aria-label": `Camera ${camera.name}` },
-      h("header", {}, h("h2", {}, camera.name), this.badge, may("operator") && numbers),
+      { class: `tile ${camera.state}`, "aria-label": `Camera ${camera.name}` },
+      h("header", {}, h("h2", {}, camera.name), this.badge, this.shown, may("operator") && numbers),
       canvas,
       this.note,
       this.people,
@@ -204,6 +239,7 @@ class Tile {
     }
     this.note.textContent = this.camera.note;
     this.frame = facts.frame;
+    if (!session.me.recorded) this.shown.textContent = clock(facts.time).slice(11);
     this.picture.show(facts, bitmap);
     this.list(facts);
   }
@@ -259,6 +295,7 @@ class Tile {
   }
 
   update(camera) {
+    this.node.classList.replace(this.camera.state, camera.state);
     this.camera = camera;
     this.badge.className = `state ${camera.state}`;
     this.badge.textContent = STATES[camera.state];

@@ -115,20 +115,28 @@ def served(path: Path, embedder: Embedder, *overrides: str) -> Iterator[Served]:
     with Gallery.open(path, config=config.gallery) as gallery:
         wall = RecordedWall(gallery)
         console = Console(gallery, config, wall, Finder(gallery, config, wall, embedder))
-        password = accounts.first_admin(gallery)
-        made = [("admin", password)] if password else []
-        for role in ("operator", "viewer"):
-            _, once = accounts.add_user(gallery, role, role, who="test")
-            made.append((role, once))
-        app = make_app(console)
-        with TestClient(app, base_url=HERE, raise_server_exceptions=False) as anybody:
-            clients = {}
-            for name, once in made:
-                client = TestClient(app, base_url=HERE, raise_server_exceptions=False)
-                enter(client, name, once)
-                change(client, once, PASSWORD)
-                clients[name] = client
-            yield Served(console, anybody=anybody, **clients)
+        with clients_of(console) as made:
+            yield made
+
+
+@contextmanager
+def clients_of(console: Console) -> Iterator[Served]:
+    """Clients of every role of a console whose gallery has no users yet."""
+    gallery = console.gallery
+    password = accounts.first_admin(gallery)
+    made = [("admin", password)] if password else []
+    for role in ("operator", "viewer"):
+        _, once = accounts.add_user(gallery, role, role, who="test")
+        made.append((role, once))
+    app = make_app(console)
+    with TestClient(app, base_url=HERE, raise_server_exceptions=False) as anybody:
+        clients = {}
+        for name, once in made:
+            client = TestClient(app, base_url=HERE, raise_server_exceptions=False)
+            enter(client, name, once)
+            change(client, once, PASSWORD)
+            clients[name] = client
+        yield Served(console, anybody=anybody, **clients)
 
 
 def enter(client: TestClient, name: str, password: str) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from app.gallery import Gallery
+from app.gallery.erasing import erase_identity
 from app.sources import read_frame
 from reid_model.embedder import cut
 from tests.app.console.scene import APART, FRAMES, PASSWORD, enter, whom
@@ -244,6 +245,18 @@ def test_a_follow_raises_an_alert_on_every_page(here, embedder):
     assert of(more, "cam3", 5000)["probability"] > 0.5
     ok(here.operator.delete(f"/api/follows/{follow['follow']}"), 204)
     refused(here.operator.delete(f"/api/follows/{follow['follow']}"), 400, "not in the gallery")
+
+
+def test_what_was_found_of_somebody_erased_by_another_program_is_shown_no_more(here):
+    from app.console.application import _forget_erased
+
+    found, person = search_box(here)
+    done = _forget_erased(here.console, None)
+    ok(here.operator.get(f"/api/searches/{found['id']}"))
+    with Gallery.open(here.console.gallery.path) as other:
+        erase_identity(other, person)
+    _forget_erased(here.console, done)
+    refused(here.operator.get(f"/api/searches/{found['id']}"), 404, "not kept any more")
 
 
 def test_people_come_in_pages(shared_here):
