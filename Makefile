@@ -14,7 +14,7 @@ PEERS_OPTION := $(if $(PEERS_PYTHON),--peers-python $(PEERS_PYTHON))
 FILMED := --detector $(SHARED)/models/detector/yolo11n_int8_openvino_model --osnet $(PEERS)/osnet_x0_25_msmt17.pth \
 	$(PEERS_OPTION)
 
-.PHONY: install demo test lint bench endure package clean
+.PHONY: install install-locked lock demo test lint bench endure package clean
 
 install: $(STAMP)
 
@@ -25,6 +25,23 @@ $(STAMP): pyproject.toml
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev]'
 	@touch $@
+
+# The same, but exactly the packages of requirements.lock, each of which must have the hash that is written there.
+install-locked:
+	@python=$$($(FIND_PYTHON)); \
+	test -n "$$python" || { echo "Python 3.11 or newer is needed and was not found; install it first" >&2; exit 2; }; \
+	test -x $(BIN)/python || $$python -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --require-hashes --requirement requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+# Writes requirements.lock anew from pyproject.toml, for Python 3.11 and newer, with uv in an environment of its own.
+LOCKER := build/lock
+lock:
+	@python=$$($(FIND_PYTHON)); test -x $(LOCKER)/bin/uv || $$python -m venv $(LOCKER)
+	$(LOCKER)/bin/python -m pip install --quiet 'uv>=0.13,<1'
+	echo 'setuptools>=77' | $(LOCKER)/bin/uv pip compile pyproject.toml - --extra cpu --extra cluster --extra dev \
+		--generate-hashes --universal --python-version 3.11 --no-header --quiet --output-file requirements.lock
 
 demo: install
 	$(BIN)/python run.py demo --output demo
