@@ -27,7 +27,7 @@ class AssociationConfig(Section):
         ge=1,
     )
     crowd_step: float = Field(
-        default=0.042,
+        default=0.07,
         description="How much the threshold falls, [0, 2], for e times as many identities.",
         ge=0,
         le=2,
@@ -112,8 +112,8 @@ class AssociationConfig(Section):
     )
     recent_seconds: float = Field(default=120.0, description="Seconds that a look back reaches.", gt=0)
     transit_weight: float = Field(
-        default=0.02,
-        description="Distance, [0, 2], that one unit of log-odds from the time between two cameras counts; 0: nothing.",
+        default=0.042,
+        description="Distance, [0, 2], that a unit of log-odds from the time between two tracklets counts; 0: nothing.",
         ge=0,
         le=1,
     )

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from app.association.clustering import Crowd, Merge, agglomerate, comparable
 from app.association.constraints import simultaneous
 from app.association.distance import tracklet_distances
 from app.association.overlap import declared_elsewhere
+from app.association.timing import time_odds
 from app.association.types import CameraTracklet, Identity, Link
 from app.association.views import seen_apart
 from app.config_association import AssociationConfig
 from reid_model.features import FloatArray
+
+BoolArray = npt.NDArray[np.bool_]
 
 
 def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) -> list[Identity]:
@@ -21,8 +25,9 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
 
     Constrained agglomerative clustering over the distances of exemplar sets. Tracklets that one camera shows at once in
     different places are never one identity, tracklets at once in two cameras that seem to see no common place only when
-    they look very much alike (`seen_apart`), and never where that is declared (`config.overlaps`). The more people
-    there are, the more alike two must look (`Crowd`). A tracklet without exemplars is linked to nothing. The same
+    they look very much alike (`seen_apart`), and never where that is declared (`config.overlaps`). The time between two
+    counts as far as people of sure looks show how long they are away (`time_odds`). The more people there are, the more
+    alike two must look (`Crowd`). A tracklet without exemplars is linked to nothing. The same
     person leaving a camera's view and coming back is linked by the same rule as across cameras. The result does not
     depend on the order of the input.
 
@@ -51,6 +56,8 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
         distances[seen_apart(ordered, distances, config)] += np.float32(config.apart_penalty)
     crowd = Crowd(config.crowd_people, config.crowd_step)
     people = comparable(distances)
+    if config.transit_weight:
+        distances = _timed(ordered, distances, apart, crowd, config)
     merges = agglomerate(distances, config.threshold, config.linkage, crowd=crowd, people=people)
     limit = crowd.limit(config.threshold, people - len(merges))
     groups: dict[int, list[int]] = {i: [i] for i in range(len(ordered))}
@@ -63,6 +70,22 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
         _identity(number, sorted(groups[name]), links[name], ordered, distances, limit)
         for number, name in enumerate(sorted(groups), 1)
     ]
+
+
+def _timed(
+    ordered: list[CameraTracklet], distances: FloatArray, apart: BoolArray, crowd: Crowd, config: AssociationConfig
+) -> FloatArray:
+    """Distances with what the times between tracklets say; only those compared in full come nearer."""
+    people = comparable(distances)
+    by_looks = agglomerate(distances, config.threshold, config.linkage, crowd=crowd, people=people)
+    limit = crowd.limit(config.threshold, people - len(by_looks))
+    times = [item.tracklet.times for item in ordered]
+    first, last = (np.array([float(each[end]) for each in times]) for end in (0, -1))
+    cameras = np.unique([item.camera for item in ordered], return_inverse=True)[1]
+    odds = time_odds(distances, apart, cameras, first, last, limit)
+    nearer = np.maximum(distances - np.float32(config.transit_weight) * odds, 0)
+    # What stands in where nothing was compared in full is just over the threshold, and stays there.
+    return np.asarray(np.where(distances > config.threshold, np.maximum(nearer, distances), nearer), np.float32)
 
 
 def _link(merge: Merge, groups: dict[int, list[int]], keys: list[tuple[str, int]], distances: FloatArray) -> Link:

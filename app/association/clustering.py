@@ -64,8 +64,9 @@ def agglomerate(
 ) -> list[Merge]:
     """Joins the two closest clusters again and again until none are within the threshold.
 
-    Clusters that could be joined with another count as people: while there are many of them the threshold is lower, and
-    it rises as they are joined.
+    Clusters that could be joined with another count as people: the more there are, the lower is the threshold. Where
+    joining more leaves so few that all joins are within the threshold of those who are left, more are joined: many
+    tracklets of few people are no crowd.
 
     A pair that must not be joined has an infinite distance. Both linkages carry it: the mean and the maximum over
     two clusters are infinite as soon as one pair is, so no cluster ever holds a forbidden pair. Ties are resolved by
@@ -93,12 +94,16 @@ def agglomerate(
     best = work[np.arange(count), nearest]
     merges: list[Merge] = []
     people = comparable(work) if people is None else people
+    kept = 0
     while True:
         first = int(best.argmin())
-        if not best[first] <= crowd.limit(threshold, people - len(merges)):
-            return merges
+        if not best[first] <= threshold:
+            return merges[:kept]
         first, second = sorted((first, int(nearest[first])))
         merges.append(Merge(first, second, float(work[first, second])))
+        # Distances of joins never fall, so the latest join within its threshold takes along all before it.
+        if merges[-1].distance <= crowd.limit(threshold, people - len(merges)):
+            kept = len(merges)
         if linkage == "average":
             joined = (size[first] * work[first] + size[second] * work[second]) / (size[first] + size[second])
         else:

@@ -267,7 +267,16 @@ def test_among_more_people_two_must_be_more_alike(count, step, people, seed):
     assert crowd.limit(0.5, 4 * count) <= crowd.limit(0.5, count) <= 0.5
     merges, plain = agglomerate(distances, 0.5, crowd=crowd), agglomerate(distances, 0.5)
     assert merges == plain[: len(merges)], "the same joins, and fewer of them"
-    for made, merge in enumerate(merges):
-        assert merge.distance <= crowd.limit(0.5, count - made)
-    if len(merges) < len(plain):
-        assert plain[len(merges)].distance > crowd.limit(0.5, count - len(merges))
+    if merges:
+        assert merges[-1].distance <= crowd.limit(0.5, count - len(merges))
+    for made in range(len(merges) + 1, len(plain) + 1):
+        assert plain[made - 1].distance > crowd.limit(0.5, count - made), "no more of them would do"
+
+
+def test_many_tracklets_of_few_people_are_no_crowd():
+    owner = np.repeat(np.arange(4), 25)
+    distances = np.where(owner[:, None] == owner, 0.45, 0.9).astype(np.float32)
+    # A hundred people would have to look more alike than these do; four need not.
+    crowd = Crowd(10, 0.1)
+    assert crowd.limit(0.5, 100) < 0.45
+    assert len(agglomerate(distances, 0.5, crowd=crowd)) == 96
