@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +13,7 @@ from app.association.types import CameraTracklet
 from app.gallery import queries, writing
 from app.gallery.corrections import note_last_number
 from app.gallery.following import Reappearance, raise_events
-from app.gallery.records import sighting_values, tracklet_values
+from app.gallery.records import SightingRows, sighting_values, tracklet_values
 from app.gallery.rows import Sighting, TrackletRow
 from app.gallery.schema import AuditRecord, Camera, IdentityRecord, SightingRecord, TrackletRecord
 from app.gallery.store import SECONDS_A_DAY, Gallery
@@ -43,7 +43,17 @@ class Grown:
     views: npt.NDArray[np.intp]
 
 
-def put_tracklets(gallery: Gallery, camera: str, grown: Sequence[Grown]) -> list[Reappearance]:
+def _nobody(connection: Connection) -> Collection[int]:
+    """No track is left out."""
+    return ()
+
+
+def put_tracklets(
+    gallery: Gallery,
+    camera: str,
+    grown: Sequence[Grown],
+    left_out: Callable[[Connection], Collection[int]] = _nobody,
+) -> list[Reappearance]:
     """Adds tracklets of a camera or brings them up to date, and adds sightings, in one transaction.
 
     Sightings of a tracklet that lie outside its span now go to the one of `grown` in whose span they lie: a track that
@@ -53,6 +63,8 @@ def put_tracklets(gallery: Gallery, camera: str, grown: Sequence[Grown]) -> list
         gallery: Open for writing.
         camera: Name of a camera that was added.
         grown: Tracklets of different numbers.
+        left_out: Says, when nobody else can write any more, which numbers are not to be written after all: of people
+            who were erased meanwhile.
 
     Returns:
         The events of follows whose person is among the new sightings.
@@ -64,10 +76,12 @@ def put_tracklets(gallery: Gallery, camera: str, grown: Sequence[Grown]) -> list
     stored = gallery.now()
     expires = stored + gallery.config.retention_days * SECONDS_A_DAY
     # Pictures are encoded before the lock is taken: others may write meanwhile.
-    sightings = sighting_values(
-        [item.tracklet for item in grown], expires, crops=gallery.config.crops, views=[item.views for item in grown]
-    )
+    sightings = _sightings(gallery, grown, expires)
     with gallery.writing() as connection:
+        out = left_out(connection)
+        if out:
+            grown = [item for item in grown if item.tracklet.track_id not in out]
+            sightings = _sightings(gallery, grown, expires)
         known = _keys(connection, [(camera, int(item.tracklet.track_id)) for item in grown])
         fresh = [item.tracklet for item in grown if (camera, int(item.tracklet.track_id)) not in known]
         old = [item.tracklet for item in grown if (camera, int(item.tracklet.track_id)) in known]
@@ -80,6 +94,16 @@ def put_tracklets(gallery: Gallery, camera: str, grown: Sequence[Grown]) -> list
         _hand_over(connection, keys, grown)
         numbers = writing.insert_sightings(connection, sightings, keys)
         return raise_events(connection, camera, numbers[0] - 1, stored) if numbers else []
+
+
+def _sightings(gallery: Gallery, grown: Sequence[Grown], expires: float) -> SightingRows:
+    items, views = [item.tracklet for item in grown], [item.views for item in grown]
+    return sighting_values(items, expires, crops=gallery.config.crops, views=views)
+
+
+def stored_of(connection: Connection, keys: Collection[Key]) -> set[Key]:
+    """Those of some tracklets that are stored."""
+    return set(_keys(connection, list(keys)))
 
 
 def _bring_up_to_date(

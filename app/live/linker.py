@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -21,7 +22,7 @@ from app.gallery import Gallery
 from app.gallery.choosing import ALIKE, choose_views
 from app.gallery.corrections import load, note_last_number
 from app.gallery.following import Reappearance
-from app.gallery.growing import Grown, Key, assign, audited, put_tracklets, recent
+from app.gallery.growing import Grown, Key, assign, audited, put_tracklets, recent, stored_of
 from reid_model.features import FloatArray
 from trackers import Tracklet
 
@@ -92,7 +93,8 @@ class Linker:
         self._undecided: dict[Key, tuple[CameraTracklet, bool]] = {}
         self._numbers: dict[Key, int] = {}
         self._unassigned: dict[Key, int] = {}
-        self._read = -1
+        self._erased: dict[Key, float] = {}
+        self._read = self._heeded = -1
         self._retry = -np.inf
         self._now = -np.inf
         with gallery.writing() as connection:
@@ -139,10 +141,14 @@ class Linker:
             withdrawn, self._withdrawn = self._withdrawn, []
         for key in withdrawn:
             self._associator.withdraw(key)
-            for kept in (self._undecided, self._numbers, self._written, self._unassigned):
+            for kept in (self._undecided, self._numbers, self._written, self._unassigned, self._erased):
                 kept.pop(key, None)
+        # Writing looks again, when nobody else can write.
+        with suppress(InputError), self._gallery.reading() as connection:
+            self._heed(connection)
+        inbox = self._without_erased(inbox)
         seen = self._write(inbox)
-        for item, finished in inbox.values():
+        for item, finished in self._without_erased(inbox).values():
             self._associator.observe(item, finished=finished)
             if item.key not in self._numbers:
                 self._undecided[item.key] = item, finished
@@ -191,9 +197,11 @@ class Linker:
 
     def _put(self, camera: str, tracklets: Sequence[Tracklet], now: float) -> list[Reappearance]:
         grown = [Grown(item, self._new_views((camera, item.track_id), item)) for item in tracklets]
-        seen = put_tracklets(self._gallery, camera, grown)
+        seen = put_tracklets(self._gallery, camera, grown, lambda connection: self._heed(connection, camera))
         for each in grown:
             key = camera, each.tracklet.track_id
+            if key in self._erased:
+                continue
             if self._waiting.pop(key, None) is not None:
                 self._written.pop(key, None)
                 continue
@@ -225,6 +233,50 @@ class Linker:
         for key in list(self._waiting)[: max(len(self._waiting) - MOST_WAITING, 0)]:
             del self._waiting[key]
 
+    # Who was erased while they are in view: nothing of them is written, nor linked, until their tracks end
+
+    def _heed(self, connection: Connection, camera: str = "") -> set[int]:
+        """Forgets whoever in view was erased since; gives the numbers of the erased tracks in a camera."""
+        first = self._heeded < 0
+        self._heeded, done = audited(connection, self._heeded)
+        if "erase" in done and not first:
+            numbers, in_doubt = self._numbers, self._written.keys() | self._unassigned.keys() | self._waiting.keys()
+            believed = self._written.keys() | (numbers.keys() - self._unassigned.keys())
+            stored = stored_of(connection, believed)
+            missing = believed - stored
+            # Also a track too short to be stored, of an identity of which nothing is left.
+            gone = {numbers[key] for key in missing & numbers.keys()}
+            gone -= {numbers[key] for key in stored & numbers.keys()}
+            for key in in_doubt & (missing | {key for key, number in numbers.items() if number in gone}):
+                self._erased[key] = self._clock()
+                for kept in (self._undecided, self._numbers, self._written, self._unassigned, self._waiting):
+                    kept.pop(key, None)
+        return {track for name, track in self._erased if name == camera}
+
+    def _without_erased(self, inbox: dict[Key, tuple[CameraTracklet, bool]]) -> dict[Key, tuple[CameraTracklet, bool]]:
+        """What was offered, without what shows those who were erased; what ends is remembered no longer."""
+        if not self._erased:
+            return inbox
+        out = inbox.keys() & self._erased.keys()
+        ended: dict[str, float] = {}
+        for camera, track in out:
+            item, finished = inbox[camera, track]
+            seen = max(self._erased[camera, track], float(item.tracklet.times[-1]))
+            self._erased[camera, track] = seen
+            if finished:
+                del self._erased[camera, track]
+                ended[camera] = max(seen, ended.get(camera, seen))
+        # A track that went over to somebody else is taken apart when it ends; its parts were in view as this person.
+        parts = {
+            key
+            for key, (item, finished) in inbox.items()
+            if finished and not self._is_known(key) and item.tracklet.times[0] <= ended.get(item.camera, -np.inf)
+        }
+        return {key: each for key, each in inbox.items() if key not in out | parts}
+
+    def _is_known(self, key: Key) -> bool:
+        return any(key in known for known in (self._numbers, self._undecided, self._written))
+
     # Identities
 
     def _decide(self, run: Callable[[], list[Decision]]) -> list[Decision]:
@@ -251,6 +303,7 @@ class Linker:
 
     def _obey(self, connection: Connection) -> None:
         """Begins anew from what the gallery holds where the operator has said something since."""
+        self._heed(connection)
         first = self._read < 0
         self._read, done = audited(connection, self._read)
         if not first and not done & OPERATORS:
