@@ -193,6 +193,8 @@ class Finder:
         keys = () if mine is None else (everybody[mine],)
         beside = () if mine is None else tuple(key for key in everybody if key not in keys)
         origin: dict[str, object] = {"camera": camera, "frame": frame, "box": [float(value) for value in box]}
+        if mine is not None:
+            origin["track"] = inside[mine].track
         where = f"{camera}, frame {frame}" if self._wall.recorded else camera
         title = f"Box in {where}, {format_time(when)}"
         return self._search(user, wish, _Query(features, [_picture(picture)], title, origin, keys, beside), began)

@@ -34,9 +34,14 @@ class Person:
         return {(row.camera, row.track) for row in self.tracklets}
 
     def is_origin(self, origin: Mapping[str, object]) -> bool:
-        """Whether a query came from this person: from the identity, or from a box of theirs."""
+        """Whether a query came from this person: from the identity, a track or a box of theirs.
+
+        Of live cameras not every box is kept, so that the track is named as well.
+        """
         if "identity" in origin:
             return origin["identity"] == self.identity
+        if (origin.get("camera"), origin.get("track")) in self.keys:
+            return True
         box, frame, camera = (origin.get(name) for name in ("box", "frame", "camera"))
         if not isinstance(box, list | tuple) or len(box) != 4 or not isinstance(frame, int):
             return False

@@ -115,14 +115,17 @@ def test_the_audit_log_keeps_a_pseudonym(path):
         pointed = {"camera": "east", "frame": int(row.frames[3]), "box": [left, top, right - left, bottom - top]}
         gallery.audit("search", {"origin": pointed, "found": [["east", 5], ["west", 7], ["west", 17]]}, who="ann")
         gallery.audit("search", {"origin": {"identity": 5}, "found": []})
+        # Of a live camera, with a box that is not kept any more.
+        tracked = {"camera": "east", "frame": 10**6, "box": [1, 2, 3, 4], "track": 5}
+        gallery.audit("search", {"origin": tracked, "found": []})
         elsewhere = {"origin": {**pointed, "camera": "north"}, "found": [["west", 6]]}
         gallery.audit("search", elsewhere)
         gallery.audit("search", {"origin": {"images": ["5.jpg"]}, "found": [["east", 5]]})
         person = erase_identity(gallery, 5).person
-        first, second, third, fourth, last = gallery.audit_log()
+        first, second, by_track, third, fourth, last = gallery.audit_log()
     assert first.details == {"origin": {"person": person}, "found": [person, ["west", 7], person]}
     assert (first.time, first.who, first.action) == (7.0, "ann", "search"), "what was done stays"
-    assert second.details["origin"] == {"person": person}
+    assert second.details["origin"] == by_track.details["origin"] == {"person": person}
     assert third.details == elsewhere
     assert fourth.details == {"origin": {"images": ["5.jpg"]}, "found": [person]}
     assert (last.action, last.details["person"], last.details["sightings"]) == ("erase", person, 30)
