@@ -23,7 +23,7 @@ $(STAMP): pyproject.toml
 	test -n "$$python" || { echo "Python 3.11 or newer is needed and was not found; install it first" >&2; exit 2; }; \
 	test -x $(BIN)/python || $$python -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --upgrade pip
-	$(BIN)/python -m pip install --quiet --editable '.[cpu,dev]'
+	$(BIN)/python -m pip install --quiet --editable '.[cpu,cluster,dev]'
 	@touch $@
 
 # The same, but exactly the packages of requirements.lock, each of which must have the hash that is written there.
@@ -35,13 +35,17 @@ install-locked:
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(STAMP)
 
-# Writes requirements.lock anew from pyproject.toml, for Python 3.11 and newer, with uv in an environment of its own.
+# Writes the locks anew from pyproject.toml, for Python 3.11 and newer, with uv in an environment of its own:
+# requirements.lock for developers, deploy/requirements.lock for whoever runs it.
 LOCKER := build/lock
 lock:
 	@python=$$($(FIND_PYTHON)); test -x $(LOCKER)/bin/uv || $$python -m venv $(LOCKER)
 	$(LOCKER)/bin/python -m pip install --quiet 'uv>=0.13,<1'
 	echo 'setuptools>=77' | $(LOCKER)/bin/uv pip compile pyproject.toml - --extra cpu --extra cluster --extra dev \
 		--generate-hashes --universal --python-version 3.11 --no-header --quiet --output-file requirements.lock
+	echo 'setuptools>=77' | $(LOCKER)/bin/uv pip compile pyproject.toml - --extra cpu --constraint requirements.lock \
+		--generate-hashes --universal --python-version 3.11 --no-header --no-annotate --quiet \
+		--output-file deploy/requirements.lock
 
 demo: install
 	$(BIN)/python run.py demo --output demo
