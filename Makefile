@@ -14,7 +14,7 @@ PEERS_OPTION := $(if $(PEERS_PYTHON),--peers-python $(PEERS_PYTHON))
 FILMED := --detector $(SHARED)/models/detector/yolo11n_int8_openvino_model --osnet $(PEERS)/osnet_x0_25_msmt17.pth \
 	$(PEERS_OPTION)
 
-.PHONY: install install-locked lock demo test lint bench endure package clean
+.PHONY: install install-locked lock demo test lint bench endure docs package clean
 
 install: $(STAMP)
 
@@ -82,6 +82,10 @@ bench: install
 endure: install
 	$(BIN)/python -m benchmarks.endure --json benchmarks/endure.json
 	$(BIN)/python -m benchmarks.live_faults --json benchmarks/live_faults.json
+
+# Tables and the configuration reference in the documentation.
+docs: install
+	$(BIN)/python -m tools.pages
 
 # The package as a user gets it: built, installed elsewhere with all it needs, its demonstration run.
 package: install
