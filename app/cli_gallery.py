@@ -14,24 +14,36 @@ from app.errors import InputError
 
 gallery = typer.Typer(help="Move, check, expire and save galleries.", no_args_is_help=True, rich_markup_mode=None)
 
-GalleryPath = Annotated[Path, typer.Option("--gallery", help="gallery.db, or the folder that holds it.")]
+WHERE = "gallery.db, the folder that holds it, or postgresql://user@host/database."
+
+GalleryPath = Annotated[str, typer.Option("--gallery", help=WHERE)]
 Target = Annotated[Path, typer.Option("--output", help="File to write; it must not exist.")]
 
 
 @gallery.command()
-def copy(source: GalleryPath, output: Target, json_file: JsonFile = None) -> None:
-    """Write every row of a gallery into a new file, without gaps."""
+def copy(
+    source: Annotated[str, typer.Argument(metavar="SRC", help=WHERE)],
+    target: Annotated[
+        str, typer.Argument(metavar="DST", help="File that does not exist, or a server's empty database.")
+    ],
+    json_file: JsonFile = None,
+) -> None:
+    """Write every row of a gallery into a new one, without gaps, and compare them: between files and servers."""
     from app import reports
     from app.files import check_target
+    from app.gallery.copying import copy as run
+    from app.gallery.places import place_of
     from app.gallery.store import Gallery, gallery_file
-    from app.gallery.upkeep import copy as run
 
     check_target(json_file)
-    path = gallery_file(source)
-    with Gallery.open(path) as opened, reports.Progress() as progress:
-        run(opened, output, lambda done, expected: progress.update("copy", "", done, expected))
-    print(f"{path} copied to {output}")
-    reports.write_results("gallery copy", [{"name": str(output), "bytes": output.stat().st_size}], json_file)
+    to = place_of(target)
+    with Gallery.open(gallery_file(source)) as opened, reports.Progress() as progress:
+        tallies = run(opened, to, lambda done, expected: progress.update("copy", "", done, expected))
+        print(f"{opened.path} copied to {to}; rows and hashes of both are the same:")
+    counted = ", ".join(f"{tally.rows} {name}" for name, tally in tallies.items() if name != "meta")
+    print(counted)
+    tables = {name: {"rows": tally.rows, "sha256": tally.sha256} for name, tally in tallies.items()}
+    reports.write_results("gallery copy", [{"name": str(to), "tables": tables}], json_file)
 
 
 @gallery.command()
@@ -39,28 +51,27 @@ def backup(source: GalleryPath, output: Target, json_file: JsonFile = None) -> N
     """Save a gallery as it is now; others may go on to write to it."""
     from app import reports
     from app.files import check_target
+    from app.gallery.copying import backup as run
     from app.gallery.store import Gallery, gallery_file
-    from app.gallery.upkeep import backup as run
 
     check_target(json_file)
-    path = gallery_file(source)
-    with Gallery.open(path) as opened:
+    with Gallery.open(gallery_file(source)) as opened:
         run(opened, output)
-    print(f"{path} saved as {output}")
+        print(f"{opened.path} saved as {output}")
     reports.write_results("gallery backup", [{"name": str(output), "bytes": output.stat().st_size}], json_file)
 
 
 @gallery.command()
 def verify(source: GalleryPath, json_file: JsonFile = None) -> None:
-    """Check a gallery from the file's pages to the last vector and picture; exit code 2 where it is damaged."""
+    """Check a gallery from its pages to the last vector and picture; exit code 2 where it is damaged."""
     from app import reports
     from app.files import check_target
     from app.gallery.store import Gallery, gallery_file
     from app.gallery.upkeep import verify as run
 
     check_target(json_file)
-    path = gallery_file(source)
-    with Gallery.open(path, read_only=True) as opened, reports.Progress() as progress:
+    with Gallery.open(gallery_file(source), read_only=True) as opened, reports.Progress() as progress:
+        path = opened.path
         report = run(opened, lambda done, expected: progress.update("verify", "", done, expected))
     result = {"name": str(path), **report.counts, "expired": report.expired, "problems": list(report.problems)}
     reports.write_results("gallery verify", [result], json_file)
@@ -92,8 +103,8 @@ def purge(
     from app.gallery.store import SECONDS_A_DAY, Gallery, gallery_file
 
     check_target(json_file)
-    path = gallery_file(source)
-    with Gallery.open(path) as opened:
+    with Gallery.open(gallery_file(source)) as opened:
+        path = opened.path
         removed = run(opened, older_than=None if older_than is None else older_than * SECONDS_A_DAY)
     result = {name: value for name, value in asdict(removed).items() if name != "person"}
     print(f"{path}: taken out: " + ", ".join(f"{value} {name}" for name, value in result.items()))
@@ -102,17 +113,16 @@ def purge(
 
 @gallery.command()
 def compact(source: GalleryPath, json_file: JsonFile = None) -> None:
-    """Write a gallery's file anew: smaller, and without a trace of what was deleted."""
+    """Write a gallery anew: smaller, and without a trace of what was deleted."""
     from app import reports
     from app.files import check_target
     from app.gallery.store import Gallery, gallery_file
 
     check_target(json_file)
-    path = gallery_file(source)
-    with Gallery.open(path) as opened:
-        before = path.stat().st_size
+    with Gallery.open(gallery_file(source)) as opened:
+        path, before = opened.path, opened.size()
         opened.compact()
-    after = path.stat().st_size
+        after = opened.size()
     print(f"{path}: {before / 1e6:.1f} MB before, {after / 1e6:.1f} MB now")
     results = [{"name": str(path), "bytes_before": before, "bytes": after}]
     reports.write_results("gallery compact", results, json_file)

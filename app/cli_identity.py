@@ -117,7 +117,7 @@ def _tracklet(text: str) -> tuple[str, int]:
     return camera, int(track)
 
 
-def _correct(source: Path, json_file: Path | None, command: str, run: Callable[[Gallery], Made]) -> None:
+def _correct(source: str, json_file: Path | None, command: str, run: Callable[[Gallery], Made]) -> None:
     """Carries out a correction and says what it changed."""
     from app import reports
     from app.files import check_target
@@ -150,15 +150,16 @@ def erase(
     from app import reports
     from app.files import check_target
     from app.gallery.erasing import erase_identity
+    from app.gallery.places import place_of
     from app.gallery.store import Gallery, gallery_file
 
     check_target(json_file)
-    path = gallery_file(source)
+    place = place_of(gallery_file(source))
     if not yes:
         if not sys.stdin.isatty():
             raise InputError(f"identity {number}: erasing cannot be undone; give --yes to do it without being asked")
-        typer.confirm(f"Erase identity {number} from {path} for good?", abort=True)
-    with Gallery.open(path) as opened:
+        typer.confirm(f"Erase identity {number} from {place} for good?", abort=True)
+    with Gallery.open(place) as opened:
         removed = erase_identity(opened, number)
     counts = {name: value for name, value in asdict(removed).items() if name not in ("person", "identities")}
     print(f"identity {number} erased: " + ", ".join(f"{value} {name}" for name, value in counts.items()))

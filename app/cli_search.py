@@ -7,11 +7,12 @@ from typing import Annotated
 
 import typer
 
+from app.cli_gallery import GalleryPath
 from app.cli_options import JsonFile, Overrides, parse_seconds
 
 
 def search(
-    gallery: Annotated[Path, typer.Option("--gallery", help="gallery.db, or the folder that holds it.")],
+    gallery: GalleryPath,
     camera: Annotated[str | None, typer.Option(help="Camera of the box.")] = None,
     frame: Annotated[int | None, typer.Option(help="Frame of the box, from 0.")] = None,
     time: Annotated[str | None, typer.Option(help="Time of the box, instead of its frame.")] = None,

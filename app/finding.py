@@ -52,7 +52,7 @@ class Request:
     """What is searched for, and where.
 
     Attributes:
-        gallery: gallery.db, or the folder that holds it.
+        gallery: gallery.db, the folder that holds it, or a server's address.
         camera: Camera of the box.
         frame: Its frame, from 0, or
         time: its time, seconds since the epoch.
@@ -70,7 +70,7 @@ class Request:
         follow: Name under which the search is stored, to raise an event when the person is seen again; None for not.
     """
 
-    gallery: Path
+    gallery: Path | str
     camera: str | None = None
     frame: int | None = None
     time: float | None = None
@@ -146,7 +146,7 @@ def find(request: Request, config: Config) -> Found:
     path = gallery_file(request.gallery)
     embedder = load_embedder(config.embedder)
     with Gallery.open(path, model_id=embedder.model_id, config=config.gallery) as gallery:
-        output = request.output or path.parent / "search"
+        output = request.output or (path.parent if isinstance(path, Path) else Path()) / "search"
         prepare_folder(output)
         start = time.perf_counter()
         query = _query(request, gallery, embedder)

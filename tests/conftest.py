@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import av
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.postgres import Postgres
 
 # Tests run in a process for each core: threads of one would wait for those of the other. Commands inherit it.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -65,3 +69,23 @@ def clip(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[st
         return target
 
     return make
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server for tests, one for each process that runs them."""
+    from tests.postgres import programs, server
+
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    with server() as made:
+        yield made
+
+
+@pytest.fixture(params=["file", "server"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Path | str:
+    """Where a gallery can be made: a file, then a server."""
+    if request.param == "file":
+        return tmp_path / "gallery.db"
+    made: Postgres = request.getfixturevalue("postgres")
+    return made.empty()

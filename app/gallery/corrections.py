@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import Connection, cast, delete, func, insert, select, update
-from sqlalchemy.types import Integer
+from sqlalchemy.types import BigInteger
 
 from app.association.corrections import ContradictionError, Correction, Corrections, Key, Kind, name
 from app.errors import InputError
@@ -241,7 +241,7 @@ def enforce(numbers: dict[Key, int | None], corrections: Corrections, next_numbe
 
 def note_last_number(connection: Connection) -> int:
     """Notes the highest number that an identity has had, which a deletion may take out of sight; gives it."""
-    stored = connection.scalar(select(cast(Meta.value, Integer)).where(Meta.key == LAST)) or 0
+    stored = connection.scalar(select(cast(Meta.value, BigInteger)).where(Meta.key == LAST)) or 0
     last = max(stored, connection.scalar(select(func.max(IdentityRecord.number))) or 0)
     if last > stored:
         connection.execute(delete(Meta).where(Meta.key == LAST))

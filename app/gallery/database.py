@@ -113,19 +113,6 @@ def integrity(engine: Engine) -> list[str]:
     return lines + [f"{row[0]} row {row[1]} names a row of {row[2]} that is not there" for row in broken]
 
 
-def last_numbers(connection: Connection) -> dict[str, int]:
-    """The last number given in each table whose numbers are never given twice."""
-    rows = connection.exec_driver_sql("SELECT name, seq FROM sqlite_sequence")
-    return {str(row[0]): int(row[1]) for row in rows}
-
-
-def set_last_numbers(connection: Connection, numbers: dict[str, int]) -> None:
-    """Makes numbers go on from these."""
-    connection.exec_driver_sql("DELETE FROM sqlite_sequence")
-    for name, number in numbers.items():
-        connection.exec_driver_sql("INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", (name, number))
-
-
 def create_file(path: Path) -> None:
     """Makes an empty file where none is.
 

@@ -11,11 +11,12 @@ from sqlalchemy import Connection, bindparam, delete, func, insert, select, upda
 
 from app.association.types import CameraTracklet
 from app.gallery import queries, writing
+from app.gallery.bulk import insert_numbered
 from app.gallery.corrections import note_last_number
 from app.gallery.following import Reappearance, raise_events
 from app.gallery.records import SightingRows, sighting_values, tracklet_values
 from app.gallery.rows import Sighting, TrackletRow
-from app.gallery.schema import AuditRecord, Camera, IdentityRecord, SightingRecord, TrackletRecord
+from app.gallery.schema import AuditRecord, Camera, IdentityRecord, SightingRecord, TrackletRecord, table_of
 from app.gallery.store import SECONDS_A_DAY, Gallery
 from reid_model.features import Features
 from trackers.gates import iou
@@ -88,7 +89,7 @@ def put_tracklets(
         owner = writing.camera_key(connection, camera, fresh)
         _bring_up_to_date(connection, old, [known[camera, int(item.track_id)] for item in old], stored, expires)
         added = [tracklet_values(owner, item, stored, expires) for item in fresh]
-        numbers = writing.insert_rows(connection, TrackletRecord, added)
+        numbers = insert_numbered(connection, table_of(TrackletRecord), added)
         known.update({(camera, int(item.track_id)): key for item, key in zip(fresh, numbers, strict=True)})
         keys = [known[camera, int(item.tracklet.track_id)] for item in grown]
         _hand_over(connection, keys, grown)

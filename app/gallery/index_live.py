@@ -22,7 +22,7 @@ from app.gallery.index_columns import IDS, Columns, Layout, blocks, checked, enc
 from app.gallery.index_part import Part, Positions, Query, Wish
 from app.gallery.index_reading import Batch, read
 from app.gallery.packing import Dimensions
-from app.gallery.snapshot import Held, Snapshot, SnapshotError
+from app.gallery.snapshot import Held, SnapshotError
 from app.gallery.store import Gallery
 from reid_model.features import Features, FloatArray
 from reid_model.matching import Method
@@ -120,16 +120,16 @@ class LiveIndex:
         size = gallery.dimensions()
         if size is None:
             return None
-        snapshot = Snapshot.beside(gallery.path)
-        try:
-            held = snapshot.read(gallery.model)
-            index = cls(gallery.model, size, held, device)
-            if held.layout.size != size or not index._agrees(gallery):
-                index = cls(gallery.model, size, device=device)
-        except SnapshotError:
-            index = cls(gallery.model, size, device=device)
+        snapshot = gallery.place.snapshot()
+        index = cls(gallery.model, size, device=device)
+        if snapshot is not None:
+            with suppress(SnapshotError):
+                held = snapshot.read(gallery.model)
+                kept = cls(gallery.model, size, held, device)
+                if held.layout.size == size and kept._agrees(gallery):
+                    index = kept
         changed = index.sync(gallery)
-        if len(index) >= WORTH_A_FILE and changed > CHANGED * len(index):
+        if snapshot is not None and len(index) >= WORTH_A_FILE and changed > CHANGED * len(index):
             # A gallery in a place that cannot be written is searched all the same.
             with suppress(OSError):
                 index.save(gallery)
@@ -160,10 +160,9 @@ class LiveIndex:
         """Writes the snapshot, unless the store has changed since; from then on it is what is searched."""
         with self._lock:
             self._compact()
-            state = self._state
-            if not state.parts:
+            state, snapshot = self._state, gallery.place.snapshot()
+            if not state.parts or snapshot is None:
                 return False
-            snapshot = Snapshot.beside(gallery.path)
             columns = state.parts[0].columns
             held = Held(self.model, self.revision, state.cameras, self._layout, state.rotation, columns)
             if not snapshot.write(held, lambda: gallery.revision() == self.revision):

@@ -167,7 +167,10 @@ def sighting_counts(connection: Connection, chosen: Filter) -> dict[tuple[str, i
     owner = TrackletRecord
     columns: list[Any] = [Camera.name, owner.track, func.count()]
     query = (
-        select(*columns).join_from(SightingRecord, owner).join(Camera, owner.camera_id == Camera.id).group_by(owner.id)
+        select(*columns)
+        .join_from(SightingRecord, owner)
+        .join(Camera, owner.camera_id == Camera.id)
+        .group_by(owner.id, owner.track, Camera.name)
     )
     return {(row[0], row[1]): row[2] for row in connection.execute(chosen.apply(query))}
 

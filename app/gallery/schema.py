@@ -6,8 +6,21 @@ are only read for the rows that are wanted.
 
 from __future__ import annotations
 
-from sqlalchemy import JSON, Float, ForeignKey, Index, Integer, LargeBinary, String, UniqueConstraint
+from typing import cast
+
+from sqlalchemy import (
+    JSON,
+    Float,
+    ForeignKey,
+    Index,
+    LargeBinary,
+    String,
+    Table,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from app.gallery.column_types import NAME, NUMBER
 
 SCHEMA = 4
 """Version of the tables below, and the name of the last migration: see `app.gallery.migrations`."""
@@ -16,7 +29,7 @@ SCHEMA = 4
 class Base(DeclarativeBase):
     """All tables."""
 
-    type_annotation_map = {float: Float(53)}
+    type_annotation_map = {float: Float(53), int: NUMBER}
 
 
 class Meta(Base):
@@ -33,8 +46,8 @@ class Camera(Base):
 
     __tablename__ = "cameras"
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
-    name: Mapped[str] = mapped_column(String(64), unique=True)
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
+    name: Mapped[str] = mapped_column(NAME, unique=True)
     source: Mapped[str] = mapped_column(String)
     start: Mapped[float]
     width: Mapped[int]
@@ -48,7 +61,7 @@ class IdentityRecord(Base):
 
     __tablename__ = "identities"
 
-    number: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    number: Mapped[int] = mapped_column(NUMBER, primary_key=True, autoincrement=False)
     status: Mapped[str] = mapped_column(String(16))
 
 
@@ -61,7 +74,7 @@ class TrackletRecord(Base):
     __tablename__ = "tracklets"
     __table_args__ = (UniqueConstraint("camera_id", "track"), Index("tracklets_expires", "expires"))
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
     camera_id: Mapped[int] = mapped_column(ForeignKey("cameras.id"))
     track: Mapped[int]
     first_frame: Mapped[int]
@@ -91,7 +104,7 @@ class SightingRecord(Base):
         {"sqlite_autoincrement": True},
     )
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
     tracklet_id: Mapped[int] = mapped_column(ForeignKey("tracklets.id"), index=True)
     frame: Mapped[int]
     time: Mapped[float]
@@ -133,7 +146,7 @@ class FollowRecord(Base):
     __tablename__ = "follows"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
     name: Mapped[str] = mapped_column(String)
     who: Mapped[str] = mapped_column(String)
     stored: Mapped[float]
@@ -156,7 +169,7 @@ class ReappearanceRecord(Base):
     __tablename__ = "reappearances"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
     follow_id: Mapped[int] = mapped_column(ForeignKey("follows.id"), index=True)
     tracklet_id: Mapped[int] = mapped_column(ForeignKey("tracklets.id"), index=True)
     sighting_id: Mapped[int]
@@ -174,7 +187,7 @@ class CorrectionRecord(Base):
     __tablename__ = "corrections"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
     time: Mapped[float]
     who: Mapped[str] = mapped_column(String)
     kind: Mapped[str] = mapped_column(String(16))
@@ -201,7 +214,7 @@ class AuditRecord(Base):
 
     __tablename__ = "audit"
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
     time: Mapped[float]
     who: Mapped[str] = mapped_column(String)
     action: Mapped[str] = mapped_column(String(64))
@@ -217,7 +230,7 @@ class UserRecord(Base):
     __tablename__ = "users"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
     name: Mapped[str] = mapped_column(String(64), unique=True)
     role: Mapped[str] = mapped_column(String(16))
     password: Mapped[str] = mapped_column(String)
@@ -245,10 +258,15 @@ class TokenRecord(Base):
     __tablename__ = "tokens"
     __table_args__ = ({"sqlite_autoincrement": True},)
 
-    id: Mapped[int] = mapped_column(Integer, primary_key=True)
+    id: Mapped[int] = mapped_column(NUMBER, primary_key=True)
     user_id: Mapped[int] = mapped_column(ForeignKey("users.id"), index=True)
     name: Mapped[str] = mapped_column(String(64))
     role: Mapped[str] = mapped_column(String(16))
     digest: Mapped[str] = mapped_column(String(64), unique=True)
     created: Mapped[float]
     expires: Mapped[float]
+
+
+def table_of(record: type[Base]) -> Table:
+    """The table that a class stands for."""
+    return cast(Table, record.__table__)

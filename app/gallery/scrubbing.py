@@ -8,16 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, delete, insert, select
 
 from app.errors import InputError
-from app.gallery.database import compact, flush_log
+from app.gallery.place import Place
 from app.gallery.schema import Meta
-from app.gallery.snapshot import Snapshot
-from app.gallery.upgrading import earlier_copies
 
 NOTE = "erasing"
 """What keys of notes in `meta` begin with; a point and the first sighting's number follow. A note is JSON: `ids` of the
@@ -54,11 +51,11 @@ def note_deleted(connection: Connection, ids: Sequence[int], *, whole: bool) -> 
     connection.execute(insert(Meta), [{"key": key, "value": note}])
 
 
-def scrub(path: Path, engine: Engine, *, whole: bool = False) -> None:
+def scrub(place: Place, engine: Engine, *, whole: bool = False) -> None:
     """Cleans up behind what was deleted, as the note says; without one, only what is asked for.
 
     Args:
-        path: The gallery.
+        place: Where the gallery is.
         engine: Its engine, for writing.
         whole: Whether the file is written anew in any case.
 
@@ -71,13 +68,10 @@ def scrub(path: Path, engine: Engine, *, whole: bool = False) -> None:
     notes = [_Note.read(value) for value in found.values()]
     ids = [number for note in notes for number in note.ids]
     if ids:
-        _clean_beside(path, ids)
-    emptied = compact(engine) if whole or any(note.whole for note in notes) else flush_log(engine)
+        _clean_beside(place, ids)
+    emptied = place.compact(engine) if whole or any(note.whole for note in notes) else place.flush(engine)
     if not emptied:
-        raise InputError(
-            f"{path}: what was deleted is still in {path.name}-wal, which another process is reading; "
-            "close that one, then run `gallery compact`"
-        )
+        raise InputError(place.held_up)
     if found:
         with engine.execution_options(writes=True).begin() as connection:
             for key, value in found.items():
@@ -85,16 +79,17 @@ def scrub(path: Path, engine: Engine, *, whole: bool = False) -> None:
                 connection.execute(delete(Meta).where(Meta.key == key, Meta.value == value))
 
 
-def _clean_beside(path: Path, ids: Sequence[int]) -> None:
-    snapshot = Snapshot.beside(path)
-    copies = earlier_copies(path)
+def _clean_beside(place: Place, ids: Sequence[int]) -> None:
+    snapshot = place.snapshot()
+    copies = place.earlier_copies()
     try:
-        snapshot.drop(ids)
+        if snapshot is not None:
+            snapshot.drop(ids)
         # Made in case an upgrade fails, long ago; they show everybody who was in the gallery then.
         for copy in copies:
             copy.unlink(missing_ok=True)
     except OSError as error:
-        name = error.filename or snapshot.path
+        name = error.filename or place
         raise InputError(
             f"{name}: cannot be changed ({error.strerror}) and still shows who was erased; remove it, "
             "then run `gallery compact`"

@@ -10,48 +10,45 @@ from types import TracebackType
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, Engine, insert
+from sqlalchemy import Connection, Engine
 
 from app.association.types import Identity
 from app.config import GalleryConfig
 from app.errors import InputError
 from app.gallery import queries, writing
-from app.gallery.database import check_file, connect, create_file, disconnect, integrity, one_line
 from app.gallery.following import Reappearance, raise_events
 from app.gallery.packing import Dimensions
+from app.gallery.place import Place
+from app.gallery.places import gallery_file, place_of
 from app.gallery.records import sighting_values, tracklet_values
 from app.gallery.rows import AuditEntry, CameraRow, IdentityRow, Sighting, TrackletRow
-from app.gallery.schema import SCHEMA, Base, Meta
+from app.gallery.schema import SCHEMA
 from app.gallery.scrubbing import scrub, unfinished
-from app.gallery.upgrading import check_facts, read_facts, upgrade
+from app.gallery.upgrading import check_facts, make_tables, read_facts, upgrade
 from reid_model.features import Features
 from trackers.tracklet import Tracklet
 
-__all__ = ["AuditEntry", "CameraRow", "Gallery", "IdentityRow", "Sighting", "TrackletRow"]
+__all__ = ["AuditEntry", "CameraRow", "Gallery", "IdentityRow", "Sighting", "TrackletRow", "gallery_file"]
 
 SECONDS_A_DAY = 86400
 
 
-def gallery_file(path: Path) -> Path:
-    """The store that is meant: `gallery.db` where a folder is given, else the file itself."""
-    return path / "gallery.db" if path.is_dir() else path
-
-
 class Gallery:
-    """A durable store of cameras, tracklets, sightings, identities and the audit log, in one file.
+    """A durable store of cameras, tracklets, sightings, identities and the audit log, in one file or on a server.
 
     Every writing method is one transaction: after a kill, what a method returned from is there, and nothing half. Use
     it as a context manager, or call `close`.
 
     Attributes:
-        path: The file.
+        place: Where it is kept.
+        path: The file, or the address of the server without its password.
         model: Name of the model that the vectors come from.
         config: Whether pictures are kept, and for how long sightings are.
     """
 
     def __init__(
         self,
-        path: Path,
+        place: Place,
         engine: Engine,
         model: str,
         *,
@@ -60,7 +57,8 @@ class Gallery:
         clock: Callable[[], float],
     ) -> None:
         """Use `Gallery.create` or `Gallery.open`."""
-        self.path = path
+        self.place = place
+        self.path = place.name
         self.model = model
         self._engine = engine
         self._writer = engine.execution_options(writes=True)
@@ -71,7 +69,7 @@ class Gallery:
     @classmethod
     def create(
         cls,
-        path: Path | str,
+        path: Place | Path | str,
         model_id: str,
         *,
         config: GalleryConfig | None = None,
@@ -80,7 +78,8 @@ class Gallery:
         """Makes a new, empty gallery.
 
         Args:
-            path: A file that does not exist, in a folder that does.
+            path: A file that does not exist, in a folder that does; or the address of a server's database that holds
+                no gallery.
             model_id: Name of the model whose vectors will be stored: backbone, sizes and the hash of its weights.
             config: Whether pictures are kept, and for how long sightings are.
             clock: Gives the current time, seconds since the epoch; sightings expire by it.
@@ -88,24 +87,41 @@ class Gallery:
         Raises:
             InputError: If the path exists, or cannot be written.
         """
-        path = Path(path)
-        create_file(path)
-        engine = connect(path, read_only=False)
+        place = place_of(path)
+        place.reserve()
+        engine = place.connect(read_only=False)
         try:
-            with one_line(path), engine.execution_options(writes=True).begin() as connection:
-                Base.metadata.create_all(connection)
-                facts = {"schema": str(SCHEMA), "model": model_id, "revision": "0"}
-                connection.execute(insert(Meta), [{"key": key, "value": value} for key, value in facts.items()])
+            with place.one_line(), engine.execution_options(writes=True).begin() as connection:
+                make_tables(connection, place, {"schema": str(SCHEMA), "model": model_id, "revision": "0"})
         except BaseException:
             engine.dispose()
-            path.unlink(missing_ok=True)
+            place.give_up()
             raise
-        return cls(path, engine, model_id, read_only=False, config=config or GalleryConfig(), clock=clock)
+        return cls(place, engine, model_id, read_only=False, config=config or GalleryConfig(), clock=clock)
+
+    @classmethod
+    def open_or_create(
+        cls, path: Place | Path | str, model_id: str, *, config: GalleryConfig, clock: Callable[[], float] = time.time
+    ) -> Gallery:
+        """Opens a gallery for writing where there is one, else makes it.
+
+        Raises:
+            InputError: If it cannot be used, or holds another model's vectors.
+        """
+        place = place_of(path)
+        if not place.exists():
+            try:
+                return cls.create(place, model_id, config=config, clock=clock)
+            except InputError:
+                # Another process may have made it meanwhile.
+                if not place.exists():
+                    raise
+        return cls.open(place, model_id=model_id, config=config, clock=clock)
 
     @classmethod
     def open(
         cls,
-        path: Path | str,
+        path: Place | Path | str,
         *,
         model_id: str | None = None,
         read_only: bool = False,
@@ -115,7 +131,7 @@ class Gallery:
         """Opens an existing gallery; one of an older schema is upgraded, after a copy, when opened for writing.
 
         Args:
-            path: The file.
+            path: The file, or the address of a server's database.
             model_id: Name of the model whose vectors will be compared or added; None to accept any.
             read_only: Whether nothing will be written; searches need to write the audit log.
             config: Whether pictures are kept, and for how long sightings are.
@@ -124,27 +140,27 @@ class Gallery:
         Raises:
             InputError: If it is missing, not a gallery, damaged, or of another model or a schema that cannot be used.
         """
-        path = Path(path)
-        check_file(path, read_only=read_only)
-        facts = read_facts(path)
-        check_facts(path, facts, model_id, read_only=read_only)
-        engine = connect(path, read_only=read_only)
+        place = place_of(path)
+        place.check(read_only=read_only)
+        facts = read_facts(place)
+        check_facts(place, facts, model_id, read_only=read_only)
+        engine = place.connect(read_only=read_only)
         if int(facts["schema"]) < SCHEMA:
             try:
-                with one_line(path):
-                    upgrade(path, engine)
+                with place.one_line():
+                    upgrade(place, engine)
             except BaseException:
-                disconnect(engine, read_only=False)
+                place.disconnect(engine, read_only=False)
                 raise
         if unfinished(facts) and not read_only:
             # An erasure that was cut off; where it cannot be finished now either, `gallery verify` says so.
-            with suppress(InputError), one_line(path):
-                scrub(path, engine)
-        return cls(path, engine, facts["model"], read_only=read_only, config=config or GalleryConfig(), clock=clock)
+            with suppress(InputError), place.one_line():
+                scrub(place, engine)
+        return cls(place, engine, facts["model"], read_only=read_only, config=config or GalleryConfig(), clock=clock)
 
     def close(self) -> None:
-        """Closes the gallery, leaving one plain file."""
-        disconnect(self._engine, read_only=self._read_only)
+        """Closes the gallery; of a file, one plain file is left."""
+        self.place.disconnect(self._engine, read_only=self._read_only)
 
     def __enter__(self) -> Gallery:
         return self
@@ -159,9 +175,14 @@ class Gallery:
         return self._clock()
 
     def integrity(self) -> list[str]:
-        """What the database itself finds wrong with the file, a line each; nothing in a sound one."""
-        with one_line(self.path):
-            return integrity(self._engine)
+        """What the database itself finds wrong, a line each; nothing in a sound one."""
+        with self.place.one_line():
+            return self.place.integrity(self._engine)
+
+    def size(self) -> int:
+        """Bytes that the gallery takes."""
+        with self.place.one_line():
+            return self.place.size(self._engine)
 
     def clean_up(self) -> None:
         """Leaves no byte of what was deleted; writes the file anew only where that takes it.
@@ -170,8 +191,8 @@ class Gallery:
             InputError: If a file cannot be changed, or another process holds on to what was deleted.
         """
         self._check_writable()
-        with one_line(self.path):
-            scrub(self.path, self._engine)
+        with self.place.one_line():
+            scrub(self.place, self._engine)
 
     def compact(self) -> None:
         """Writes the file anew: smaller, and without a trace of what was deleted.
@@ -180,8 +201,8 @@ class Gallery:
             InputError: If there is no room for it, or another process holds on to what was deleted.
         """
         self._check_writable()
-        with one_line(self.path):
-            scrub(self.path, self._engine, whole=True)
+        with self.place.one_line():
+            scrub(self.place, self._engine, whole=True)
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -190,7 +211,7 @@ class Gallery:
         Raises:
             InputError: If the database fails: one line that names cause and cure.
         """
-        with one_line(self.path), self._engine.begin() as connection:
+        with self.place.one_line(), self._engine.begin() as connection:
             yield connection
 
     @contextmanager
@@ -201,7 +222,7 @@ class Gallery:
             InputError: If the gallery was opened for reading only, or the database fails.
         """
         self._check_writable()
-        with one_line(self.path), self._writer.begin() as connection:
+        with self.place.one_line(), self._writer.begin() as connection:
             yield connection
 
     # Writing

@@ -1,27 +1,23 @@
-"""Looking after galleries: checking one, saving one, moving one to another file."""
+"""Checking a gallery, from its pages to the last vector and picture."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
-from sqlalchemy import Connection, func, insert, select
+from sqlalchemy import Connection, func, select
 
-from app.errors import InputError
 from app.gallery import queries
-from app.gallery.database import copy_file, last_numbers, set_last_numbers
 from app.gallery.packing import Dimensions, unpack_features
-from app.gallery.schema import Base, CropRecord, Meta, SightingRecord, TrackletRecord, VectorRecord
+from app.gallery.schema import Base, CropRecord, SightingRecord, TrackletRecord, VectorRecord
 from app.gallery.scrubbing import unfinished
 from app.gallery.store import Gallery
 
 AT_ONCE = 1000
-"""Rows read or written at once."""
+"""Rows read at once."""
 
 MOST_PROBLEMS = 20
 """Problems of one kind that are named."""
@@ -91,9 +87,10 @@ def _wrong_sightings(connection: Connection, size: Dimensions, total: int, progr
         .outerjoin_from(table, vector, vector.sighting_id == table.id)
         .outerjoin(crop, crop.sighting_id == table.id)
         .order_by(table.id)
+        .execution_options(yield_per=AT_ONCE)
     )
     done = 0
-    for rows in connection.execute(query).partitions(AT_ONCE):
+    for rows in connection.execute(query).partitions():
         whole = [row for row in rows if row[2] is not None]
         wrong += [f"sighting {row[0]}: its vectors are missing" for row in rows if row[2] is None]
         if not _are_features(whole, size):
@@ -122,68 +119,3 @@ def _decodes(jpeg: bytes) -> bool:
         return cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR) is not None
     except cv2.error:
         return False
-
-
-def backup(gallery: Gallery, target: Path) -> None:
-    """Saves a gallery as it is at this moment, while others go on to read and write it; whole or not at all.
-
-    Args:
-        gallery: Open for writing: the copy is entered in its audit log, and so in the copy's.
-        target: A file that does not exist.
-
-    Raises:
-        InputError: If the file exists or cannot be written.
-    """
-    _refuse_existing(target)
-    gallery.audit("backup", {"to": str(target)})
-    copy_file(gallery.path, target)
-
-
-def copy(gallery: Gallery, target: Path, progress: Progress = lambda done, expected: None) -> None:
-    """Writes every row of a gallery into a new one, with its number; whole or not at all.
-
-    The new gallery has no gaps and no trace of what was deleted from the old one.
-
-    Args:
-        gallery: Open for writing: the copy is entered in its audit log, and so in the copy's.
-        target: A file that does not exist.
-        progress: Called as rows are written.
-
-    Raises:
-        InputError: If the file exists or cannot be written, or a row is damaged.
-    """
-    _refuse_existing(target)
-    gallery.audit("copy", {"to": str(target)})
-    partial = target.with_name(f".{target.name}.part")
-    _remove(partial)
-    try:
-        with closing(Gallery.create(partial, gallery.model)) as made, gallery.reading() as source:
-            _copy_rows(source, made, progress)
-        partial.replace(target)
-    except OSError as error:
-        raise InputError(f"{target}: cannot be written ({error.strerror}); give a path in a writable folder") from None
-    finally:
-        _remove(partial)
-
-
-def _copy_rows(source: Connection, made: Gallery, progress: Progress) -> None:
-    tables = Base.metadata.sorted_tables
-    total, done = sum(_count(source, table) for table in tables), 0
-    with made.writing() as target:
-        target.execute(Meta.__table__.delete())  # type: ignore[attr-defined]
-        for table in tables:
-            for rows in source.execute(select(table)).mappings().partitions(AT_ONCE):
-                target.execute(insert(table), [dict(row) for row in rows])
-                done += len(rows)
-                progress(done, total)
-        set_last_numbers(target, last_numbers(source))
-
-
-def _refuse_existing(target: Path) -> None:
-    if target.exists():
-        raise InputError(f"{target}: exists already; give another path or remove it first")
-
-
-def _remove(path: Path) -> None:
-    for ending in ("", "-wal", "-shm"):
-        path.with_name(path.name + ending).unlink(missing_ok=True)

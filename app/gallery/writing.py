@@ -5,10 +5,11 @@ from __future__ import annotations
 import getpass
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import Connection, Integer, String, bindparam, cast, delete, insert, select, update
+from sqlalchemy import BigInteger, Connection, String, bindparam, cast, delete, insert, select, update
 
 from app.association.types import Identity
 from app.gallery import queries
+from app.gallery.bulk import insert_many, insert_numbered
 from app.gallery.packing import Dimensions
 from app.gallery.records import Row, SightingRows
 from app.gallery.rows import CameraRow
@@ -21,6 +22,7 @@ from app.gallery.schema import (
     SightingRecord,
     TrackletRecord,
     VectorRecord,
+    table_of,
 )
 from trackers.tracklet import Tracklet
 
@@ -65,24 +67,23 @@ def camera_key(connection: Connection, camera: str, tracklets: Sequence[Tracklet
 
 def insert_tracklets(connection: Connection, tracklets: list[Row], sightings: SightingRows) -> list[int]:
     """Adds tracklets and their sightings, and gives the sightings' numbers, which go on from the last."""
-    return insert_sightings(connection, sightings, insert_rows(connection, TrackletRecord, tracklets))
+    return insert_sightings(connection, sightings, insert_numbered(connection, table_of(TrackletRecord), tracklets))
 
 
 def insert_sightings(connection: Connection, sightings: SightingRows, keys: Sequence[int]) -> list[int]:
     """Adds sightings of tracklets with these keys, and gives their numbers, which go on from the last."""
     rows = [{**row, "tracklet_id": keys[owner]} for row, owner in zip(sightings.rows, sightings.owners, strict=True)]
-    numbers = insert_rows(connection, SightingRecord, rows)
+    numbers = insert_numbered(connection, table_of(SightingRecord), rows)
     if not numbers:
         return []
     vectors = zip(numbers, sightings.vectors, strict=True)
-    connection.execute(insert(VectorRecord), [{"sighting_id": key, **row} for key, row in vectors])
+    insert_many(connection, table_of(VectorRecord), [{"sighting_id": key, **row} for key, row in vectors])
     pictures = [
         {"sighting_id": key, "jpeg": picture}
         for key, picture in zip(numbers, sightings.pictures, strict=True)
         if picture is not None
     ]
-    if pictures:
-        connection.execute(insert(CropRecord), pictures)
+    insert_many(connection, table_of(CropRecord), pictures)
     grow_revision(connection)
     return numbers
 
@@ -133,12 +134,5 @@ def account() -> str:
 
 def grow_revision(connection: Connection) -> None:
     """Marks that sightings have changed: what is derived from them is told by it."""
-    grown = cast(cast(Meta.value, Integer) + 1, String)
+    grown = cast(cast(Meta.value, BigInteger) + 1, String)
     connection.execute(update(Meta).where(Meta.key == "revision").values(value=grown))
-
-
-def insert_rows(connection: Connection, table: type[TrackletRecord | SightingRecord], rows: list[Row]) -> list[int]:
-    """Inserts rows and gives their numbers, in order."""
-    if not rows:
-        return []
-    return list(connection.scalars(insert(table).returning(table.id, sort_by_parameter_order=True), rows))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from contextlib import closing, contextmanager
 
 import cv2
 import numpy as np
+import psycopg
 
 from app.association import Identity
 from app.gallery import CameraRow, Gallery
@@ -76,9 +78,24 @@ def identity(number, *members):
     return Identity(number, "linked" if len(members) > 1 else "unknown", members, (), None, "")
 
 
+class Plain:
+    """A server's database, in SQLite's words."""
+
+    def __init__(self, connection):
+        self._connection = connection
+
+    def execute(self, query, values=()):
+        query = re.sub(r"x'([0-9a-f]*)'", r"'\\x\1'::bytea", query.replace("%", "%%").replace("?", "%s"))
+        return self._connection.execute(query, values)
+
+
 @contextmanager
 def plain(path):
     """The database itself, committed and closed in the end."""
+    if isinstance(path, str):
+        with psycopg.connect(path) as connection:
+            yield Plain(connection)
+        return
     with closing(sqlite3.connect(path)) as connection, connection:
         yield connection
 

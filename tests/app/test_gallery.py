@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.association import CameraTracklet
@@ -13,8 +13,8 @@ from tests.app.galleries import DAY, MODEL, camera, features, fill, identity, pi
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "gallery.db"
+def path(store):
+    return store
 
 
 @pytest.fixture
@@ -24,7 +24,16 @@ def filled(path):
 
 @given(st.integers(1, 5), st.integers(0, 1000), st.integers(1, 60))
 def test_round_trip(tmp_path_factory, exemplars, seed, count):
-    path = tmp_path_factory.mktemp("round") / "gallery.db"
+    round_trip(tmp_path_factory.mktemp("round") / "gallery.db", exemplars, seed, count)
+
+
+@settings(max_examples=5)
+@given(st.integers(1, 5), st.integers(0, 1000), st.integers(1, 60))
+def test_round_trip_through_a_server(postgres, exemplars, seed, count):
+    round_trip(postgres.empty(), exemplars, seed, count)
+
+
+def round_trip(path, exemplars, seed, count):
     given_features = features(exemplars, seed)
     written = tracklet(7, start=seed, count=count, exemplars=given_features)
     with Gallery.create(path, MODEL) as gallery:

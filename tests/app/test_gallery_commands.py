@@ -69,16 +69,16 @@ def test_erasing_asks_first(filled, crowdtrace, tmp_path):
 
 
 def test_copy_backup_compact(filled, crowdtrace, tmp_path):
-    for command in ("copy", "backup"):
+    for command, names in (("copy", ((), ())), ("backup", (("--gallery",), ("--output",)))):
         target = tmp_path / f"{command}.db"
-        code, out, _ = crowdtrace("gallery", command, "--gallery", tmp_path, "--output", target)
+        code, out, _ = crowdtrace("gallery", command, *names[0], tmp_path, *names[1], target)
         assert code == 0
         assert str(target) in out
         with Gallery.open(target, read_only=True) as gallery:
             assert len(gallery.sightings()[0]) == 30
-        refused(crowdtrace("gallery", command, "--gallery", filled, "--output", target), "exists already")
+        refused(crowdtrace("gallery", command, *names[0], filled, *names[1], target), "exists already")
         nowhere = tmp_path / "none" / "x.db"
-        refused(crowdtrace("gallery", command, "--gallery", filled, "--output", nowhere), "none")
+        refused(crowdtrace("gallery", command, *names[0], filled, *names[1], nowhere), "none")
     code, out, _ = crowdtrace("gallery", "compact", "--gallery", filled)
     assert code == 0
     assert "MB now" in out
@@ -138,7 +138,7 @@ def test_an_erasure_that_is_not_finished_is_told(filled, crowdtrace, monkeypatch
         raise KeyboardInterrupt
 
     with Gallery.open(filled) as gallery:
-        monkeypatch.setattr("app.gallery.scrubbing.compact", cut_off)
+        monkeypatch.setattr("app.gallery.database.compact", cut_off)
         with pytest.raises(KeyboardInterrupt):
             erase_identity(gallery, 1)
     monkeypatch.undo()

@@ -9,9 +9,9 @@ from app.errors import InputError
 from app.gallery import Gallery
 from app.gallery.choosing import choose_views
 from app.gallery.erasing import Removed, erase_identity, purge
+from app.gallery.file import File
 from app.gallery.scrubbing import NOTE
 from app.gallery.snapshot import Snapshot
-from app.gallery.upgrading import earlier_copies
 from tests.app.galleries import DAY, MODEL, camera, features, identity, message, picture, plain, tracklet
 
 PEOPLE = 12
@@ -41,6 +41,11 @@ def people(path, rounds=3):
 @pytest.fixture
 def path(tmp_path):
     return people(tmp_path / "gallery.db")
+
+
+@pytest.fixture
+def kept(store):
+    return people(store)
 
 
 def bytes_of(path, number):
@@ -81,7 +86,7 @@ def test_no_byte_of_an_erased_person_is_left(path):
         assert gallery.identity(5) is None
         assert {row.identity for row in gallery.sightings()[0]} == set(range(1, PEOPLE + 1)) - {5}
     assert traces(path.parent, mine) == 0
-    assert earlier_copies(path) == []
+    assert File(path).earlier_copies() == []
     assert traces(path.parent, other) == traces(path.parent, other[:1]) + traces(path.parent, other[1:]) > 1000
 
 
@@ -97,8 +102,8 @@ def test_deleting_alone_leaves_traces(path):
     assert traces(path.parent, mine) > 100
 
 
-def test_numbers_of_the_erased_are_never_given_again(path):
-    with Gallery.open(path) as gallery:
+def test_numbers_of_the_erased_are_never_given_again(kept):
+    with Gallery.open(kept) as gallery:
         last = gallery.sighting_ids()[-1]
         assert gallery.sightings_by_id([last])[0].identity == PEOPLE
         erase_identity(gallery, PEOPLE)
@@ -108,8 +113,8 @@ def test_numbers_of_the_erased_are_never_given_again(path):
         assert gallery.sighting_ids()[-2:].tolist() == [last + 1, last + 2]
 
 
-def test_the_audit_log_keeps_a_pseudonym(path):
-    with Gallery.open(path, clock=lambda: 7.0) as gallery:
+def test_the_audit_log_keeps_a_pseudonym(kept):
+    with Gallery.open(kept, clock=lambda: 7.0) as gallery:
         row = gallery.tracklet("east", 5)
         left, top, right, bottom = row.boxes[3].tolist()
         pointed = {"camera": "east", "frame": int(row.frames[3]), "box": [left, top, right - left, bottom - top]}
@@ -129,7 +134,7 @@ def test_the_audit_log_keeps_a_pseudonym(path):
     assert third.details == elsewhere
     assert fourth.details == {"origin": {"images": ["5.jpg"]}, "found": [person]}
     assert (last.action, last.details["person"], last.details["sightings"]) == ("erase", person, 30)
-    with Gallery.open(path) as gallery:
+    with Gallery.open(kept) as gallery:
         assert erase_identity(gallery, 6).person != person
 
 
@@ -154,7 +159,7 @@ def test_an_erasure_cut_off_is_finished_on_opening(path, monkeypatch):
         raise KeyboardInterrupt
 
     with Gallery.open(path) as gallery:
-        monkeypatch.setattr("app.gallery.scrubbing.compact", cut_off)
+        monkeypatch.setattr("app.gallery.database.compact", cut_off)
         monkeypatch.setattr("app.gallery.scrubbing._clean_beside", cut_off)
         with pytest.raises(KeyboardInterrupt):
             erase_identity(gallery, 5)
@@ -188,8 +193,8 @@ def test_a_reader_that_holds_on_is_named(path, monkeypatch):
 # Retention
 
 
-def test_what_has_expired_is_purged(tmp_path):
-    path, now = tmp_path / "gallery.db", [0.0]
+def test_what_has_expired_is_purged(store, tmp_path):
+    path, now = store, [0.0]
     with Gallery.create(path, MODEL, config=GalleryConfig(retention_days=2), clock=lambda: now[0]) as gallery:
         gallery.add_camera(camera("east"))
         old, bare, new = tracklet(1, exemplars=features(2)), tracklet(2), tracklet(3, exemplars=features(3, 9))
@@ -220,9 +225,9 @@ def test_what_has_expired_is_purged(tmp_path):
         assert [entry.action for entry in gallery.audit_log()] == ["purge"] * 3
 
 
-def test_many_expire_in_parts(tmp_path, monkeypatch):
+def test_many_expire_in_parts(store, monkeypatch):
     monkeypatch.setattr("app.gallery.erasing.AT_ONCE", 4)
-    with Gallery.create(tmp_path / "gallery.db", MODEL, clock=lambda: 0.0) as gallery:
+    with Gallery.create(store, MODEL, clock=lambda: 0.0) as gallery:
         gallery.add_camera(camera("east"))
         gallery.add_tracklets("east", [tracklet(i, exemplars=features(1, i)) for i in range(1, 10)])
         assert purge(gallery, older_than=0.0).sightings == 9

@@ -46,8 +46,8 @@ def follow(query, **changes):
 
 
 @pytest.fixture
-def gallery(tmp_path):
-    with Gallery.create(tmp_path / "gallery.db", MODEL, clock=lambda: 100.0) as gallery:
+def gallery(store):
+    with Gallery.create(store, MODEL, clock=lambda: 100.0) as gallery:
         for name in ("east", "west"):
             gallery.add_camera(camera(name))
         gallery.add_tracklets("east", [tracklet(1, exemplars=features(3))])

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.association import CameraTracklet
@@ -18,8 +18,8 @@ ALL = np.arange(3)
 
 
 @pytest.fixture
-def gallery(tmp_path):
-    with Gallery.create(tmp_path / "gallery.db", MODEL) as made:
+def gallery(store):
+    with Gallery.create(store, MODEL) as made:
         for name in ("east", "west"):
             made.add_camera(camera(name))
         yield made
@@ -78,11 +78,24 @@ def test_nothing_is_written_where_the_camera_is_unknown(gallery):
 KEYS = [("east", 1), ("east", 2), ("west", 1), ("west", 2)]
 
 
-@given(st.lists(st.dictionaries(st.sampled_from(KEYS), st.integers(1, 4), min_size=1), max_size=6))
+STEPS = st.lists(st.dictionaries(st.sampled_from(KEYS), st.integers(1, 4), min_size=1), max_size=6)
+
+
+@given(STEPS)
 def test_identities_decided_one_by_one_are_those_decided_at_once(tmp_path_factory, steps):
     folder = tmp_path_factory.mktemp("assign")
+    one_by_one(folder / "one.db", folder / "two.db", steps)
+
+
+@settings(max_examples=4)
+@given(STEPS)
+def test_a_server_decides_like_a_file(postgres, tmp_path_factory, steps):
+    one_by_one(postgres.empty(), tmp_path_factory.mktemp("assign") / "two.db", steps)
+
+
+def one_by_one(first, second, steps):
     final = {}
-    with Gallery.create(folder / "one.db", MODEL) as one, Gallery.create(folder / "two.db", MODEL) as two:
+    with Gallery.create(first, MODEL) as one, Gallery.create(second, MODEL) as two:
         for made in (one, two):
             for name in ("east", "west"):
                 made.add_camera(camera(name))

@@ -7,8 +7,9 @@ from app.association import CameraTracklet
 from app.errors import InputError
 from app.gallery import Gallery
 from app.gallery.database import connect, create_file
+from app.gallery.file import File
 from app.gallery.schema import SCHEMA, Base
-from app.gallery.upgrading import earlier_copies, migrate
+from app.gallery.upgrading import migrate
 from tests.app.galleries import DAY, MODEL, fill, identity, message, plain, tracklet
 
 
@@ -102,7 +103,7 @@ def test_an_older_gallery_keeps_everything_and_leaves_a_copy(path, filled):
     assert path.read_bytes() == before
     same(everything(path, model_id=MODEL), expected)
     same(everything(path, read_only=True), expected)
-    (copy,) = earlier_copies(path)
+    (copy,) = File(path).earlier_copies()
     assert copy.name == "gallery.db.schema-1"
     with plain(copy) as connection:
         assert connection.execute("SELECT value FROM meta WHERE key='schema'").fetchone() == ("1",)
@@ -133,7 +134,7 @@ def test_what_cannot_be_upgraded_stays_as_it_was(path, filled, monkeypatch):
     def fails(*_arguments):
         raise InputError("no room")
 
-    monkeypatch.setattr("app.gallery.upgrading.copy_file", fails)
+    monkeypatch.setattr("app.gallery.database.copy_file", fails)
     with pytest.raises(InputError, match="no room"):
         Gallery.open(path)
     monkeypatch.undo()

@@ -1,13 +1,12 @@
-import sqlite3
-
 import numpy as np
 import pytest
 
 from app.errors import InputError
 from app.gallery import Gallery
+from app.gallery.copying import backup, copy
 from app.gallery.erasing import erase_identity
 from app.gallery.following import insert_follow
-from app.gallery.upkeep import backup, copy, verify
+from app.gallery.upkeep import verify
 from tests.app.galleries import MODEL, features, fill, message, plain, tracklet
 from tests.app.test_gallery_following import follow
 
@@ -17,15 +16,20 @@ def filled(tmp_path):
     return fill(tmp_path / "gallery.db")
 
 
+@pytest.fixture
+def kept(store):
+    return fill(store)
+
+
 def dump(path):
     with plain(path) as connection:
         names = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type='table'")]
-        return {name: connection.execute(f"SELECT * FROM {name}").fetchall() for name in names}
+        return {name: sorted(connection.execute(f"SELECT * FROM {name}"), key=repr) for name in names}
 
 
-def test_a_sound_gallery_has_no_problems(filled):
+def test_a_sound_gallery_has_no_problems(kept):
     told = []
-    with Gallery.open(filled, read_only=True) as gallery:
+    with Gallery.open(kept, read_only=True) as gallery:
         report = verify(gallery, lambda done, expected: told.append((done, expected)))
     assert report.problems == ()
     assert not report.unfinished
@@ -38,19 +42,29 @@ def test_a_sound_gallery_has_no_problems(filled):
     assert told == [(30, 30)]
 
 
+DAMAGE = [
+    ("UPDATE vectors SET local=x'0011' WHERE sighting_id=2", "sighting 2: its vectors are damaged"),
+    ("DELETE FROM vectors WHERE sighting_id=30", "sighting 30: its vectors are missing"),
+    ("UPDATE crops SET jpeg=x'ffd8ffe0' WHERE sighting_id=3", "sighting 3: its picture is damaged"),
+    ("UPDATE tracklets SET times=x'00' WHERE id=4", "tracklet 4: its boxes, times and scores are not of one length"),
+    ("DELETE FROM meta WHERE key='pooled'", "the dimensions of the vectors are missing"),
+]
+
+
+@pytest.mark.parametrize(("damage", "problem"), DAMAGE)
+def test_damage_is_named_in_both_stores(kept, damage, problem):
+    with plain(kept) as connection:
+        connection.execute(damage)
+    with Gallery.open(kept, read_only=True) as gallery:
+        report = verify(gallery)
+    assert any(problem in line for line in report.problems), report.problems
+
+
 @pytest.mark.parametrize(
     ("damage", "problem"),
     [
-        ("UPDATE vectors SET local=x'0011' WHERE sighting_id=2", "sighting 2: its vectors are damaged"),
         ("UPDATE vectors SET pooled=zeroblob(64) WHERE sighting_id=7", "sighting 7: its vectors are damaged"),
-        ("DELETE FROM vectors WHERE sighting_id=30", "sighting 30: its vectors are missing"),
-        ("UPDATE crops SET jpeg=x'ffd8ffe0' WHERE sighting_id=3", "sighting 3: its picture is damaged"),
-        (
-            "UPDATE tracklets SET times=x'00' WHERE id=4",
-            "tracklet 4: its boxes, times and scores are not of one length",
-        ),
         ("UPDATE tracklets SET camera_id=9 WHERE id=4", "tracklets row 4 names a row of cameras that is not there"),
-        ("DELETE FROM meta WHERE key='pooled'", "the dimensions of the vectors are missing"),
         (
             "DROP INDEX sightings_time; PRAGMA writable_schema=ON;"
             "UPDATE sqlite_master SET sql='CREATE INDEX ix_sightings_tracklet_id ON sightings (frame)' "
@@ -145,22 +159,24 @@ def test_a_full_disk_is_one_line_and_nothing_is_lost(filled):
         assert verify(gallery).problems == ()
 
 
-def test_two_writers_take_turns(filled):
-    with Gallery.open(filled) as first, Gallery.open(filled) as second:
+def test_two_writers_take_turns(kept):
+    with Gallery.open(kept) as first, Gallery.open(kept) as second:
         for number in range(50, 60):
             first.add_tracklets("east", [tracklet(number, exemplars=features(1, number))])
             second.add_tracklets("west", [tracklet(number, exemplars=features(1, number))])
         assert len(first.sightings()[0]) == len(second.sightings()[0]) == 50
 
 
-def test_the_second_of_two_writers_says_who_has_it(filled, monkeypatch):
+def test_the_second_of_two_writers_says_who_has_it(kept, monkeypatch):
     monkeypatch.setattr("app.gallery.database.BUSY_SECONDS", 0)
-    with Gallery.open(filled) as first, Gallery.open(filled) as second:
+    monkeypatch.setattr("app.gallery.server.BUSY_SECONDS", 0.05)
+    with Gallery.open(kept) as first, Gallery.open(kept) as second:
         second.audit("ready", {})
         with first.writing(), pytest.raises(InputError) as error:
             second.add_tracklets("west", [tracklet(50, exemplars=features(1))])
         assert "another process is at work on it; try again when it is done" in message(error)
         second.add_tracklets("west", [tracklet(50, exemplars=features(1))])
-    with Gallery.open(filled) as gallery, pytest.raises(InputError):
+    with Gallery.open(kept) as gallery, pytest.raises(InputError):
         erase_identity(gallery, 1)
-    assert sqlite3.connect(filled).execute("SELECT count(*) FROM sightings").fetchone() == (31,)
+    with plain(kept) as connection:
+        assert connection.execute("SELECT count(*) FROM sightings").fetchone() == (31,)

@@ -191,8 +191,8 @@ def test_searches_go_on_while_sightings_come_and_go():
     assert min(seen) >= 100
 
 
-def test_a_gallery_is_taken_in_and_followed(tmp_path):
-    path = fill(tmp_path / "gallery.db")
+def test_a_gallery_is_taken_in_and_followed(store):
+    path = fill(store)
     with Gallery.open(path) as gallery:
         index = LiveIndex.open(gallery)
         rows, stored = gallery.sightings()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from app.gallery.column_types import NAME, NUMBER
+
 revision = "1"
 down_revision = None
 branch_labels = None
@@ -20,42 +22,42 @@ def upgrade() -> None:
     )
     op.create_table(
         "cameras",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("name", sa.String(64), nullable=False, unique=True),
+        sa.Column("id", NUMBER, primary_key=True),
+        sa.Column("name", NAME, nullable=False, unique=True),
         sa.Column("source", sa.String, nullable=False),
         sa.Column("start", sa.Float(53), nullable=False),
-        sa.Column("width", sa.Integer, nullable=False),
-        sa.Column("height", sa.Integer, nullable=False),
+        sa.Column("width", NUMBER, nullable=False),
+        sa.Column("height", NUMBER, nullable=False),
         sa.Column("rate", sa.Float(53), nullable=False),
-        sa.Column("frame_count", sa.Integer, nullable=False),
+        sa.Column("frame_count", NUMBER, nullable=False),
     )
     op.create_table(
         "identities",
-        sa.Column("number", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("number", NUMBER, primary_key=True, autoincrement=False),
         sa.Column("status", sa.String(16), nullable=False),
     )
     op.create_table(
         "tracklets",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("camera_id", sa.Integer, sa.ForeignKey("cameras.id"), nullable=False),
-        sa.Column("track", sa.Integer, nullable=False),
-        sa.Column("first_frame", sa.Integer, nullable=False),
-        sa.Column("last_frame", sa.Integer, nullable=False),
+        sa.Column("id", NUMBER, primary_key=True),
+        sa.Column("camera_id", NUMBER, sa.ForeignKey("cameras.id"), nullable=False),
+        sa.Column("track", NUMBER, nullable=False),
+        sa.Column("first_frame", NUMBER, nullable=False),
+        sa.Column("last_frame", NUMBER, nullable=False),
         sa.Column("first_time", sa.Float(53), nullable=False),
         sa.Column("last_time", sa.Float(53), nullable=False),
         sa.Column("frames", sa.LargeBinary, nullable=False),
         sa.Column("times", sa.LargeBinary, nullable=False),
         sa.Column("boxes", sa.LargeBinary, nullable=False),
         sa.Column("scores", sa.LargeBinary, nullable=False),
-        sa.Column("identity", sa.Integer, sa.ForeignKey("identities.number")),
+        sa.Column("identity", NUMBER, sa.ForeignKey("identities.number")),
         sa.UniqueConstraint("camera_id", "track"),
     )
     op.create_index("ix_tracklets_identity", "tracklets", ["identity"])
     op.create_table(
         "sightings",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("tracklet_id", sa.Integer, sa.ForeignKey("tracklets.id"), nullable=False),
-        sa.Column("frame", sa.Integer, nullable=False),
+        sa.Column("id", NUMBER, primary_key=True),
+        sa.Column("tracklet_id", NUMBER, sa.ForeignKey("tracklets.id"), nullable=False),
+        sa.Column("frame", NUMBER, nullable=False),
         sa.Column("time", sa.Float(53), nullable=False),
         sa.Column("left", sa.Float(53), nullable=False),
         sa.Column("top", sa.Float(53), nullable=False),
@@ -73,7 +75,7 @@ def upgrade() -> None:
     op.create_index("sightings_time", "sightings", ["time"])
     op.create_table(
         "audit",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", NUMBER, primary_key=True),
         sa.Column("time", sa.Float(53), nullable=False),
         sa.Column("who", sa.String, nullable=False),
         sa.Column("action", sa.String(64), nullable=False),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from app.gallery.column_types import NUMBER
+
 revision = "2"
 down_revision = "1"
 branch_labels = None
@@ -20,9 +22,9 @@ def upgrade() -> None:
     """Moves vectors and pictures; tracklets expire with their sightings."""
     op.create_table(
         "seen",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("tracklet_id", sa.Integer, sa.ForeignKey("tracklets.id"), nullable=False),
-        sa.Column("frame", sa.Integer, nullable=False),
+        sa.Column("id", NUMBER, primary_key=True),
+        sa.Column("tracklet_id", NUMBER, sa.ForeignKey("tracklets.id"), nullable=False),
+        sa.Column("frame", NUMBER, nullable=False),
         sa.Column("time", sa.Float(53), nullable=False),
         sa.Column("left", sa.Float(53), nullable=False),
         sa.Column("top", sa.Float(53), nullable=False),
@@ -34,6 +36,9 @@ def upgrade() -> None:
     )
     columns = 'id, tracklet_id, frame, time, "left", top, "right", bottom, mass, expires'
     op.execute(f"INSERT INTO seen ({columns}) SELECT {columns} FROM sightings ORDER BY id")
+    if op.get_bind().dialect.name == "postgresql":
+        # SQLite goes on from the highest number by itself.
+        op.execute("SELECT setval(pg_get_serial_sequence('seen', 'id'), max(id)) FROM seen HAVING count(*) > 0")
     _create_vectors("seen")
     op.execute(
         "INSERT INTO vectors (sighting_id, pooled, local, saliency) "
@@ -56,14 +61,14 @@ def upgrade() -> None:
 def _create_vectors(owner: str) -> None:
     op.create_table(
         "vectors",
-        sa.Column("sighting_id", sa.Integer, sa.ForeignKey(f"{owner}.id"), primary_key=True, autoincrement=False),
+        sa.Column("sighting_id", NUMBER, sa.ForeignKey(f"{owner}.id"), primary_key=True, autoincrement=False),
         sa.Column("pooled", sa.LargeBinary, nullable=False),
         sa.Column("local", sa.LargeBinary, nullable=False),
         sa.Column("saliency", sa.LargeBinary, nullable=False),
     )
     op.create_table(
         "crops",
-        sa.Column("sighting_id", sa.Integer, sa.ForeignKey(f"{owner}.id"), primary_key=True, autoincrement=False),
+        sa.Column("sighting_id", NUMBER, sa.ForeignKey(f"{owner}.id"), primary_key=True, autoincrement=False),
         sa.Column("jpeg", sa.LargeBinary, nullable=False),
     )
 
@@ -82,7 +87,7 @@ def _let_tracklets_expire() -> None:
 def _create_follows() -> None:
     op.create_table(
         "follows",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", NUMBER, primary_key=True),
         sa.Column("name", sa.String, nullable=False),
         sa.Column("who", sa.String, nullable=False),
         sa.Column("stored", sa.Float(53), nullable=False),
@@ -101,10 +106,10 @@ def _create_follows() -> None:
     )
     op.create_table(
         "reappearances",
-        sa.Column("id", sa.Integer, primary_key=True),
-        sa.Column("follow_id", sa.Integer, sa.ForeignKey("follows.id"), nullable=False),
-        sa.Column("tracklet_id", sa.Integer, sa.ForeignKey("tracklets.id"), nullable=False),
-        sa.Column("sighting_id", sa.Integer, nullable=False),
+        sa.Column("id", NUMBER, primary_key=True),
+        sa.Column("follow_id", NUMBER, sa.ForeignKey("follows.id"), nullable=False),
+        sa.Column("tracklet_id", NUMBER, sa.ForeignKey("tracklets.id"), nullable=False),
+        sa.Column("sighting_id", NUMBER, nullable=False),
         sa.Column("raised", sa.Float(53), nullable=False),
         sa.Column("distance", sa.Float(53), nullable=False),
         sa.Column("probability", sa.Float(53), nullable=False),

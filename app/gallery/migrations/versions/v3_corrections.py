@@ -5,6 +5,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from alembic import op
 
+from app.gallery.column_types import NUMBER
+
 revision = "3"
 down_revision = "2"
 branch_labels = None
@@ -15,7 +17,7 @@ def upgrade() -> None:
     """Makes their tables."""
     op.create_table(
         "corrections",
-        sa.Column("id", sa.Integer, primary_key=True),
+        sa.Column("id", NUMBER, primary_key=True),
         sa.Column("time", sa.Float(53), nullable=False),
         sa.Column("who", sa.String, nullable=False),
         sa.Column("kind", sa.String(16), nullable=False),
@@ -25,10 +27,10 @@ def upgrade() -> None:
     )
     op.create_table(
         "corrected",
-        sa.Column("correction_id", sa.Integer, sa.ForeignKey("corrections.id"), primary_key=True, autoincrement=False),
-        sa.Column("tracklet_id", sa.Integer, sa.ForeignKey("tracklets.id"), primary_key=True, autoincrement=False),
-        sa.Column("side", sa.Integer, nullable=False),
-        sa.Column("before", sa.Integer),
-        sa.Column("after", sa.Integer),
+        sa.Column("correction_id", NUMBER, sa.ForeignKey("corrections.id"), primary_key=True, autoincrement=False),
+        sa.Column("tracklet_id", NUMBER, sa.ForeignKey("tracklets.id"), primary_key=True, autoincrement=False),
+        sa.Column("side", NUMBER, nullable=False),
+        sa.Column("before", NUMBER),
+        sa.Column("after", NUMBER),
     )
     op.create_index("ix_corrected_tracklet_id", "corrected", ["tracklet_id"])
