@@ -235,11 +235,9 @@ class Config(Section):
         return self.model_copy(update={"tracker": budget, "association": association})
 
     def for_live(self) -> Config:
-        """The same with the arithmetic and the bound of crops that cameras which film now are given."""
-        bounds = [each for each in (self.tracker.crops_per_second, self.live.crops_per_second) if each is not None]
-        tracker = replace(self.tracker, crops_per_second=min(bounds, default=None))
+        """The same with the arithmetic that is meant for cameras which film now."""
         embedder = self.embedder.model_copy(update={"precision": self.live.precision})
-        return self.model_copy(update={"tracker": tracker, "embedder": embedder})
+        return self.model_copy(update={"embedder": embedder})
 
     @model_validator(mode="after")
     def _unique_names(self) -> Config:

@@ -46,13 +46,6 @@ class LiveConfig(Section):
         default="auto",
         description="Arithmetic of the embedder on a CPU; auto: bf16, in half the time, where the processor has it.",
     )
-    crops_per_second: float | None = Field(
-        default=12.0,
-        description="Most crops embedded in a second of a camera, over time: what appearance may cost beside detection; "
-        "null: no bound.",
-        gt=0,
-        le=10000,
-    )
     decoder_megabytes: int = Field(
         default=1024, description="Most memory of a camera's decoding process, in megabytes.", ge=256, le=65536
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import torch
 
 from app.errors import InputError
@@ -23,3 +25,8 @@ def choose_device(name: str, setting: str) -> str:
     if name != "cpu" and number >= torch.cuda.device_count():
         raise InputError(f"{setting} is {name}, but there is no such GPU here; use auto or cpu")
     return "cuda:0" if name == "cuda" else name
+
+
+def processors() -> int:
+    """How many processor cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

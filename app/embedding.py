@@ -10,8 +10,12 @@ from reid_model.engines import fast_precision
 from reid_model.export import is_export
 
 
-def load_embedder(config: EmbedderConfig) -> Embedder:
+def load_embedder(config: EmbedderConfig, threads: int | None = None) -> Embedder:
     """An embedder with the weights, device and arithmetic of a configuration.
+
+    Args:
+        config: The configuration.
+        threads: Processor threads; None for half the cores, where a detector works at the same time.
 
     Raises:
         InputError: If the device is not there.
@@ -22,4 +26,4 @@ def load_embedder(config: EmbedderConfig) -> Embedder:
     if not is_export(weights):
         device = choose_device(config.device, "embedder.device")
     precision = fast_precision() if config.precision == "auto" else config.precision
-    return Embedder(weights, device, config.batch, precision=precision)
+    return Embedder(weights, device, config.batch, threads, precision=precision)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app import reports
+from app.devices import processors
 from app.errors import InputError
 from app.files import check_target
 from app.pipeline import Stopwatch
@@ -80,18 +80,13 @@ def evaluate_reid(request: ReidRequest, json_file: Path | None = None) -> None:
     check_target(json_file)
     methods = _methods(request.matching)
     trial = _Trial.read(request)
-    threads = _threads()
+    threads = processors()
     embedder = Embedder(request.weights, threads=threads)
     peers = [Peer(path, threads) for path in request.peers]  # before the long work: one may turn out unusable
     with reports.Progress() as progress:
         results = _own_results(embedder, methods, trial, progress)
         results += [_peer_result(peer, trial, progress) for peer in peers]
     reports.print_results("evaluate reid", results, json_file)
-
-
-def _threads() -> int:
-    """The processors this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _methods(names: Sequence[str]) -> tuple[Method, ...]:

@@ -39,6 +39,7 @@ from rich.table import Table
 from app import __version__
 from app.config import CameraConfig, Config
 from app.detector import Detector
+from app.devices import processors
 from app.embedding import load_embedder
 from app.files import check_target, write_json
 from app.live.lane import Changes, Shown
@@ -201,7 +202,7 @@ def main() -> None:
     check_target(arguments.json)
     config = load_config(None, [f"detector.weights={arguments.detector}", *arguments.set]).for_live()
     moments = moments_of(arguments.video, arguments.cameras, arguments.frames)
-    detector, embedder = Detector(config.detector), load_embedder(config.embedder)
+    detector, embedder = Detector(config.detector), load_embedder(config.embedder, threads=processors())
     with tempfile.TemporaryDirectory() as place:
         settings = tracker_settings(Path(place), arguments.reid)
         runs: dict[str, Callable[[], tuple[float, dict[str, float]]]] = {

@@ -15,6 +15,7 @@ from app.capture import Capture
 from app.capture.address import redacted, resolve
 from app.config import CameraConfig, Config
 from app.detector import Detector
+from app.devices import processors
 from app.embedding import load_embedder
 from app.errors import InputError
 from app.events import EventHub, new_event
@@ -65,7 +66,7 @@ class Session:
         check_cameras(config)
         self.folder = Path(config.live.folder)
         prepare_folder(self.folder)
-        embedder = load_embedder(config.for_live().embedder)
+        embedder = load_embedder(config.for_live().embedder, threads=processors())
         detector = Detector(config.detector)
         self._closing = ExitStack()
         try:

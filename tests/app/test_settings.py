@@ -113,14 +113,11 @@ def test_recordings_raise_the_budget_and_never_lower_it() -> None:
     assert boxes_only.for_recordings() == boxes_only
 
 
-def test_live_cameras_have_an_arithmetic_and_a_bound_of_crops_of_their_own() -> None:
+def test_live_cameras_have_an_arithmetic_of_their_own() -> None:
     plain = Config()
     live = plain.for_live()
-    assert (live.embedder.precision, live.tracker.crops_per_second) == ("auto", plain.live.crops_per_second)
+    assert (plain.embedder.precision, live.embedder.precision) == ("f32", "auto")
     assert live.for_live() == live
-    assert live.tracker.crops_per_frame == plain.tracker.crops_per_frame
-    assert live.association == plain.association
-    less = Config(tracker=TrackerConfig(crops_per_second=3.0)).for_live()
-    assert less.tracker.crops_per_second == 3.0
-    unbounded = Config(live=LiveConfig(crops_per_second=None, precision="f32")).for_live()
-    assert unbounded == Config(live=LiveConfig(crops_per_second=None, precision="f32"))
+    assert (live.tracker, live.association) == (plain.tracker, plain.association)
+    exact = Config(live=LiveConfig(precision="f32"))
+    assert exact.for_live() == exact
