@@ -84,6 +84,9 @@ class Place(ABC):
             finally:
                 engine.dispose()
 
+    def tune(self, connection: Connection) -> None:  # noqa: B027
+        """Has new tables kept as suits what is in them."""
+
     # Looking after it
 
     @abstractmethod

@@ -51,6 +51,7 @@ def make_tables(connection: Connection, place: Place, facts: Mapping[str, str]) 
         what = "a gallery is there already" if is_gallery(connection) else f"has a table {min(there)} already"
         raise InputError(f"{place}: {what}; give another place, or clear that one first")
     Base.metadata.create_all(connection, checkfirst=False)
+    place.tune(connection)
     if facts:
         connection.execute(insert(Meta), [{"key": key, "value": value} for key, value in facts.items()])
 

@@ -48,18 +48,24 @@ def kept(store):
     return people(store)
 
 
+def picture_data(jpeg):
+    """A picture behind the tables that all have in common."""
+    return jpeg[jpeg.index(b"\xff\xda") :]
+
+
 def bytes_of(path, number):
-    """Every packed vector, picture (behind the tables that all have in common) and track of a person, as stored."""
+    """Every packed vector, picture and track of a person, as stored."""
     with plain(path) as connection:
         mine = "(SELECT id FROM tracklets WHERE identity = ?)"
         sightings = f"(SELECT id FROM sightings WHERE tracklet_id IN {mine})"
         found = []
         for query in (
             f"SELECT pooled, local, saliency FROM vectors WHERE sighting_id IN {sightings}",
-            f"SELECT substr(jpeg, instr(jpeg, x'ffda')) FROM crops WHERE sighting_id IN {sightings}",
             f"SELECT boxes, scores FROM tracklets WHERE id IN {mine}",
         ):
             found += [value for row in connection.execute(query, (number,)) for value in row]
+        query = f"SELECT jpeg FROM crops WHERE sighting_id IN {sightings}"
+        found += [picture_data(jpeg) for (jpeg,) in connection.execute(query, (number,))]
     return found
 
 
