@@ -69,16 +69,35 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 
 @app.command()
-def check(file: Annotated[Path, typer.Argument(help="Configuration file (YAML).")], overrides: Overrides = []) -> None:  # noqa: B006
-    """Validate a configuration."""
-    from app.settings import load_config
+def check(
+    file: Annotated[Path, typer.Argument(help="Configuration file (YAML).")],
+    overrides: Overrides = [],  # noqa: B006
+    cameras: Annotated[
+        bool, typer.Option("--connect", help="Also connect to every camera, and say how it is.")
+    ] = False,
+) -> None:
+    """Explain every mistake in a configuration; with --connect, in what its cameras say too."""
+    from app import checking
+    from app.settings import ConfigError, load_config
 
-    config = load_config(file, overrides)
+    try:
+        config = load_config(file, overrides)
+        problems = [f"{file}: {problem}" for problem in checking.find_problems(config)]
+    except ConfigError as error:
+        problems = error.problems
+    if problems:
+        print("\n".join(problems), file=sys.stderr)
+        raise typer.Exit(2)
     names = ", ".join(camera.name for camera in config.cameras) or "none"
     print(f"{file}: valid; cameras: {names}")
-    for number, camera in enumerate(config.cameras):
-        if not Path(camera.source).exists():
-            print(f"note: cameras.{number}.source: {camera.source} is not there now", file=sys.stderr)
+    for note in checking.find_notes(config):
+        print(f"note: {note}", file=sys.stderr)
+    if cameras:
+        states = checking.connect(config)
+        for state in states:
+            print(checking.said(state), file=sys.stdout if state.state == "live" else sys.stderr)
+        if any(state.state != "live" for state in states):
+            raise typer.Exit(2)
 
 
 @app.command()

@@ -10,11 +10,13 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
+from app.capture.address import check_form
 from app.config_association import AssociationConfig
 from app.config_base import Section
 from app.config_console import ConsoleConfig
 from app.config_events import EventsConfig
 from app.config_live import LiveConfig
+from app.errors import InputError
 from trackers.config import TrackerConfig
 
 DEVICE = r"^(auto|cpu|cuda(:\d+)?)$"
@@ -59,6 +61,15 @@ class CameraConfig(Section):
         default=None,
         description="3 × 3 matrix from source pixels to metres on a ground that all cameras share; null: not known.",
     )
+
+    @field_validator("source")
+    @classmethod
+    def _can_be_meant(cls, source: str) -> str:
+        try:
+            check_form(source)
+        except InputError as error:
+            raise ValueError(str(error)) from None
+        return source
 
     @field_validator("homography")
     @classmethod
@@ -155,6 +166,15 @@ class EmbedderConfig(Section):
 
 class GalleryConfig(Section):
     """What is stored of what was seen."""
+
+    url: str | None = Field(
+        default=None,
+        description="Database of a PostgreSQL server that holds the gallery of live cameras: "
+        "postgresql://user:password@host/database, with ${NAME} or ${file:PATH} for what is secret; null: gallery.db "
+        "in the run's folder.",
+        pattern=r"^postgres(ql)?(\+psycopg)?://.+",
+        repr=False,
+    )
 
     crops: bool = Field(default=True, description="Whether a small picture is stored with each sighting.")
     match_probability: float = Field(

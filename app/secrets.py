@@ -9,7 +9,9 @@ from pathlib import Path
 
 from app.errors import InputError
 
-_PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
+PLACEHOLDER = re.compile(r"\$\{([^{}]*)\}")
+"""`${NAME}` or `${file:PATH}`."""
+
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
@@ -37,7 +39,7 @@ def put_in(
         values.append(found)
         return written(found, text[: match.start()], text[match.end() :])
 
-    return _PLACEHOLDER.sub(value, text), values
+    return PLACEHOLDER.sub(value, text), values
 
 
 def _value(name: str, what: str, environment: Mapping[str, str]) -> str:

@@ -12,6 +12,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
+from app.capture.address import redacted
 from app.config import Config
 from app.errors import InputError
 from app.shipped import find_config
@@ -23,6 +24,23 @@ Schema = TypeVar("Schema")
 
 UNKNOWN_KEY = {"extra_forbidden", "unexpected_keyword_argument"}
 COMMAND_LINE = "--set"
+
+
+class ConfigError(InputError):
+    """A configuration that does not hold.
+
+    Args:
+        problems: A line for each, at least one.
+
+    Attributes:
+        problems: The same.
+    """
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        more = len(self.problems) - 1
+        rest = f" ({more} more: `run.py check` names them)" if more else ""
+        super().__init__(self.problems[0] + rest)
 
 
 class _Loader(yaml.SafeLoader):
@@ -77,11 +95,17 @@ def _load(path: Path | None, overrides: Sequence[str], schema: type[Schema]) -> 
     try:
         return TypeAdapter(schema).validate_python(values)
     except ValidationError as error:
-        problem = error.errors(include_url=False)[0]
-        dotted = ".".join(str(part) for part in problem["loc"])
-        ours = any(f"{key}.".startswith(f"{dotted}.") or f"{dotted}.".startswith(f"{key}.") for key in overridden)
-        where = COMMAND_LINE if path is None or ours else str(path)
-        raise InputError(f"{where}: {_explain(problem, dotted, schema)}") from None
+        raise ConfigError(
+            [_located(problem, path, overridden, schema) for problem in error.errors(include_url=False)]
+        ) from None
+
+
+def _located(problem: Any, path: Path | None, overridden: set[str], schema: type) -> str:
+    """A problem in words, and where it comes from: the file, or the command line."""
+    dotted = ".".join(str(part) for part in problem["loc"])
+    ours = any(f"{key}.".startswith(f"{dotted}.") or f"{dotted}.".startswith(f"{key}.") for key in overridden)
+    where = COMMAND_LINE if path is None or ours else str(path)
+    return f"{where}: {_explain(problem, dotted, schema)}"
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -156,7 +180,7 @@ def _explain(problem: Any, dotted: str, schema: type) -> str:
     if problem["type"] in UNKNOWN_KEY:
         near = difflib.get_close_matches(str(problem["loc"][-1]), fields, n=1, cutoff=0.4)
         hint = f"did you mean '{near[0]}'?" if near else f"known keys: {', '.join(fields)}"
-        return f"{dotted}: unknown key, given {problem['input']!r}; {hint}"
+        return f"{dotted}: unknown key, given {_shown(problem['input'])}; {hint}"
     if problem["type"] == "missing":
         return f"{dotted}: required, but not given ({field.description if field else ''})"
     message: str = problem["msg"].removeprefix("Value error, ")
@@ -165,6 +189,14 @@ def _explain(problem: Any, dotted: str, schema: type) -> str:
         return message
     if isinstance(problem["input"], dict) and problem["type"] == "value_error":
         return f"{dotted}.{message}"  # a check over several settings names the one it refuses
+    shown = _shown(problem["input"])
+    if problem["type"] == "value_error" and shown.strip("'") in message:
+        return f"{dotted}: {message}"  # our own words, which name it already
     about = f" ({field.description})" if field is not None and field.description else ""
-    given = repr(problem["input"])
-    return f"{dotted}: given {given if len(given) <= 60 else given[:57] + '...'}; {message}{about}"
+    return f"{dotted}: given {shown}; {message}{about}"
+
+
+def _shown(value: object) -> str:
+    """A value as a message may hold it: short, and without the passwords of the addresses in it."""
+    given = redacted(repr(value))
+    return given if len(given) <= 60 else given[:57] + "..."

@@ -62,7 +62,7 @@ def main() -> None:
         folder = Path(place)
         scene = arguments.scene or simulated(folder / "scene")
         results = watched(scene, folder, arguments.minutes * 60, arguments.set)
-    columns = list(dict.fromkeys(key for result in results for key in result))
+    columns = [key for key in dict.fromkeys(key for row in results for key in row) if key != "memory_each_minute_mb"]
     table = Table(*columns)
     for result in results:
         table.add_row(*(str(result.get(column, "")) for column in columns))
@@ -229,6 +229,9 @@ def report(
             **spread(everything),
             "age_max_s": max(row["age_max_s"] for row in rows),
             "memory_mb": round(float(memory[-1])),
+            "memory_each_minute_mb": [
+                round(float(memory[times >= begun + 60 * n][0])) for n in range(int((last - begun) / 60) + 1)
+            ],
             "slope_mb_min": round(growth, 2),
             "events": len(told),
             "events_missed": missed,

@@ -10,7 +10,7 @@ from typing import Literal
 from urllib.parse import quote, unquote
 
 from app.errors import InputError
-from app.secrets import put_in
+from app.secrets import PLACEHOLDER, put_in
 
 HIDDEN = "***"
 
@@ -23,6 +23,7 @@ _WEBCAM = re.compile(r"/dev/video\d+|\d{1,3}")
 _USERINFO = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^\s\"'<>]*@")
 _SECRET_NAMES = r"pass|pwd|psw|token|key|secret|auth|user|usr|login|sig|cred|session"
 _PARAMETER = re.compile(rf"(\b\w*(?:{_SECRET_NAMES})\w*=)[^&\s\"'<>#]*", re.IGNORECASE)
+_HOST_PORT = re.compile(r"(\[[^\]]*\]|[^:]*):?(.*)", re.DOTALL)
 _HEADER = re.compile(r"(authorization\s*[:=]\s*)[^\r\n]*", re.IGNORECASE)
 
 
@@ -84,6 +85,16 @@ def resolve(source: str, environment: Mapping[str, str] = os.environ) -> Address
     return Address(_kind(text), _opened(text), _secrets(text, values))
 
 
+def check_form(source: str) -> None:
+    """Sees whether a source can be meant, whatever stands for its placeholders.
+
+    Raises:
+        InputError: If there is no such kind of address, or it is not written as one.
+    """
+    if "://" in source and not source.startswith("${"):
+        _kind(PLACEHOLDER.sub("1", source))
+
+
 def _kind(text: str) -> Kind:
     if "://" not in text:
         return "webcam" if _WEBCAM.fullmatch(text) else "file"
@@ -91,13 +102,22 @@ def _kind(text: str) -> Kind:
     if scheme.lower() not in SCHEMES:
         known = ", ".join(f"{each}://" for each in SCHEMES)
         raise InputError(f"{redacted(text)}: no camera is reached by {redacted(scheme)}://; give one of {known}")
-    if not _host(rest):
+    authority = re.split(r"[/?#]", rest)[0]
+    host, port = _HOST_PORT.fullmatch(authority.rpartition("@")[2]).groups()  # type: ignore[union-attr]
+    number = port.isdecimal() and 0 < int(port) < 65536 if port else True
+    if "@" in rest and "@" not in authority and not number:
+        # `rtsp://ann:pass/word@host`: what reads it would take `ann` for the host.
+        raise InputError(
+            f"{redacted(text)}: a /, ? or # in a user's name or password is written %2F, %3F or %23; "
+            "or put the password in as ${NAME} from the environment, where it stays as it is"
+        )
+    if not host:
         raise InputError(f"{redacted(text)}: no host in this address; give {scheme}://host/path")
+    if re.search(r"\s", host):
+        raise InputError(f"{redacted(text)}: a blank in the host's name; take it out")
+    if not number:
+        raise InputError(f"{redacted(text)}: {port} is no port; give a number from 1 to 65535, or none")
     return "network"
-
-
-def _host(rest: str) -> str:
-    return re.split(r"[/?#]", rest.rpartition("@")[2])[0].removeprefix(":")
 
 
 def _opened(text: str) -> str:
