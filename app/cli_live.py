@@ -35,7 +35,7 @@ def track(
     session = Session(config, lambda: load_config(config_file, overrides))
     names = ", ".join(camera.name for camera in config.cameras)
     print(f"watching {names}; Ctrl-C ends it", flush=True)
-    print(f"gallery: {session.folder / 'gallery.db'}", flush=True)
+    print(f"gallery: {session.gallery.path}", flush=True)
     if session.health is not None:
         print(f"figures: http://{config.events.metrics_host}:{session.health.port}/metrics", flush=True)
     run_until_told(session)

@@ -46,6 +46,21 @@ class LiveConfig(Section):
         default="auto",
         description="Arithmetic of the embedder on a CPU; auto: bf16, in half the time, where the processor has it.",
     )
+    waiting_megabytes: int = Field(
+        default=4096,
+        description="Most disk, in megabytes, for what waits in the folder while the gallery cannot be written.",
+        ge=1,
+        le=1048576,
+    )
+    record: bool = Field(
+        default=False,
+        description="Whether what cameras send is kept as it comes, under recordings/ in the folder.",
+    )
+    record_minutes: float = Field(default=5.0, description="Length of a recorded file in minutes.", gt=0, le=1440)
+    record_hours: float = Field(default=24.0, description="Hours for which recordings are kept.", gt=0, le=8784)
+    record_gigabytes: float = Field(
+        default=50.0, description="Most room for the recordings of all cameras; the oldest go first.", gt=0, le=1e6
+    )
     decoder_megabytes: int = Field(
         default=1024, description="Most memory of a camera's decoding process, in megabytes.", ge=256, le=65536
     )

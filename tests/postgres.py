@@ -94,6 +94,14 @@ class Postgres:
             connection.execute(f"CREATE SCHEMA {name} AUTHORIZATION {USER}")
         return self.address(schema=name)
 
+    def database(self) -> str:
+        """The address of a new database, in which no gallery is yet."""
+        self._number += 1
+        name = f"d{self._number}"
+        with self.administer() as connection:
+            connection.execute(f"CREATE DATABASE {name} OWNER {USER}")
+        return self.address(database=name)
+
     def start(self) -> None:
         """Starts it and waits until it answers."""
         log = (self.folder / "log").open("ab")

@@ -239,11 +239,16 @@ def enforce(numbers: dict[Key, int | None], corrections: Corrections, next_numbe
             next_number += 1
 
 
-def note_last_number(connection: Connection) -> int:
-    """Notes the highest number that an identity has had, which a deletion may take out of sight; gives it."""
+def note_last_number(connection: Connection, *, write: bool = True) -> int:
+    """Notes the highest number that an identity has had, which a deletion may take out of sight; gives it.
+
+    Args:
+        connection: With a transaction open.
+        write: Whether it is noted, not only given.
+    """
     stored = connection.scalar(select(cast(Meta.value, BigInteger)).where(Meta.key == LAST)) or 0
     last = max(stored, connection.scalar(select(func.max(IdentityRecord.number))) or 0)
-    if last > stored:
+    if write and last > stored:
         connection.execute(delete(Meta).where(Meta.key == LAST))
         connection.execute(insert(Meta), [{"key": LAST, "value": str(last)}])
     return last

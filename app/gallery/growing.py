@@ -93,13 +93,24 @@ def put_tracklets(
         known.update({(camera, int(item.track_id)): key for item, key in zip(fresh, numbers, strict=True)})
         keys = [known[camera, int(item.tracklet.track_id)] for item in grown]
         _hand_over(connection, keys, grown)
-        numbers = writing.insert_sightings(connection, sightings, keys)
+        numbers = writing.insert_sightings(connection, _new(connection, sightings, keys), keys)
         return raise_events(connection, camera, numbers[0] - 1, stored) if numbers else []
 
 
 def _sightings(gallery: Gallery, grown: Sequence[Grown], expires: float) -> SightingRows:
     items, views = [item.tracklet for item in grown], [item.views for item in grown]
     return sighting_values(items, expires, crops=gallery.config.crops, views=views)
+
+
+def _new(connection: Connection, given: SightingRows, keys: Sequence[int]) -> SightingRows:
+    """Without sightings that are stored: of whoever writes again because no answer came, though all was written."""
+    table, stored = SightingRecord, set()
+    for some in queries.parts(sorted({keys[owner] for owner in given.owners})):
+        found = connection.execute(select(table.tracklet_id, table.frame).where(table.tracklet_id.in_(some)))
+        stored |= {(int(key), int(frame)) for key, frame in found}
+    rows = zip(given.owners, given.rows, given.vectors, given.pictures, strict=True)
+    new = [each for each in rows if (keys[each[0]], each[1]["frame"]) not in stored]
+    return SightingRows(*([each[place] for each in new] for place in range(4)))  # type: ignore[arg-type]
 
 
 def stored_of(connection: Connection, keys: Collection[Key]) -> set[Key]:

@@ -23,6 +23,8 @@ from app.gallery.choosing import ALIKE, choose_views
 from app.gallery.corrections import load, note_last_number
 from app.gallery.following import Reappearance
 from app.gallery.growing import Grown, Key, assign, audited, put_tracklets, recent, stored_of
+from app.live.catching_up import catch_up, deliver
+from app.live.spool import Spool, Waiting
 from reid_model.features import FloatArray
 from trackers import Tracklet
 
@@ -42,7 +44,7 @@ OPERATORS = {"identity merge", "identity split", "identity never", "identity und
 """What an operator does, by its name in the audit log, that linking must take into account at once."""
 
 MOST_WAITING = 20_000
-"""Ended tracklets that wait for a gallery that cannot be written, at most: some hundred megabytes."""
+"""Ended tracklets that wait in memory for a gallery that cannot be written, at most: some hundred megabytes."""
 
 
 @dataclass(slots=True)
@@ -71,17 +73,23 @@ class Linker:
     """Writes tracklets into the gallery while they grow, links them, and writes who is who.
 
     `offer` may be called by any thread at any time; `step` by one. Where the gallery cannot be written, what ended
-    waits, and people are linked all the same.
+    waits, on disk where it can, and people are linked all the same.
 
     Args:
         gallery: Open for writing; the cameras were added.
         config: The association's settings, and the cameras' homographies.
         told: Called with what each step has found, before `step` returns.
         clock: Current time, seconds since the epoch.
+        spool: Where on disk what ends waits; None for in memory only. What waits there from an earlier run is written.
     """
 
     def __init__(
-        self, gallery: Gallery, config: Config, told: Callable[[Outcome], None], clock: Callable[[], float]
+        self,
+        gallery: Gallery,
+        config: Config,
+        told: Callable[[Outcome], None],
+        clock: Callable[[], float],
+        spool: Spool | None = None,
     ) -> None:
         self.failures = 0
         self._gallery, self._config, self._told, self._clock = gallery, config, told, clock
@@ -97,8 +105,13 @@ class Linker:
         self._read = self._heeded = -1
         self._retry = -np.inf
         self._now = -np.inf
+        self._spool, self._numbers_wait = spool, False
+        left = [] if spool is None else catch_up(gallery, spool)
         with gallery.writing() as connection:
             self._obey(connection)
+        for item in left:
+            self._associator.observe(item, finished=True)
+            self._undecided[item.key] = item, True
 
     # What the runtime and the pages ask
 
@@ -130,7 +143,16 @@ class Linker:
     @property
     def pending(self) -> int:
         """Tracklets that were offered or ended and are not in the gallery yet."""
-        return len(self._inbox) + len(self._waiting)
+        return len(self._inbox) + len(self._waiting) + len(self._spooled)
+
+    @property
+    def _spooled(self) -> set[Key]:
+        return set() if self._spool is None else self._spool.keys
+
+    @property
+    def _held_up(self) -> bool:
+        """Whether the gallery could not be written a moment ago."""
+        return self._clock() < self._retry
 
     # One step
 
@@ -144,8 +166,9 @@ class Linker:
             for kept in (self._undecided, self._numbers, self._written, self._unassigned, self._erased):
                 kept.pop(key, None)
         # Writing looks again, when nobody else can write.
-        with suppress(InputError), self._gallery.reading() as connection:
-            self._heed(connection)
+        if not self._held_up:
+            with suppress(InputError), self._gallery.reading() as connection:
+                self._heed(connection)
         inbox = self._without_erased(inbox)
         seen = self._write(inbox)
         for item, finished in self._without_erased(inbox).values():
@@ -171,7 +194,7 @@ class Linker:
         """Writes what ended, and of what grows what has not been written for some time."""
         now = self._clock()
         due: dict[str, list[Tracklet]] = {}
-        held_up = now < self._retry
+        held_up = self._held_up
         for key, (item, finished) in inbox.items():
             if finished:
                 self._waiting[key] = item.tracklet
@@ -181,12 +204,33 @@ class Linker:
             for (camera, _), tracklet in self._waiting.items():
                 due.setdefault(camera, []).append(tracklet)
         seen: list[Reappearance] = []
-        for camera, tracklets in due.items():
-            try:
+        try:
+            if self._spool is not None and not held_up:
+                seen += deliver(self._gallery, self._spool, self._heed)[1]
+            for camera, tracklets in due.items():
                 seen += self._put(camera, tracklets, now)
-            except InputError as error:
-                self._failed(error)
+        except InputError as error:
+            self._failed(error)
+        if self._held_up:
+            self._put_by()
         return seen
+
+    def _put_by(self) -> None:
+        """Puts what waits for the gallery on disk, where there is a place for it; else the latest stay in memory."""
+        if self._spool is not None:
+            try:
+                items = [
+                    Waiting(key[0], Grown(item, self._new_views(key, item)), key in self._written, self._heeded)
+                    for key, item in self._waiting.items()
+                ]
+                self._spool.keep(items)
+                for item in items:
+                    self._waiting.pop(item.key)
+                    self._written.pop(item.key, None)
+            except InputError as error:
+                log.error("what waits for the gallery cannot be put on disk: %s", error)
+        for key in list(self._waiting)[: max(len(self._waiting) - MOST_WAITING, 0)]:
+            del self._waiting[key]
 
     def _is_due(self, key: Key, tracklet: Tracklet, now: float) -> bool:
         written = self._written.get(key)
@@ -230,8 +274,6 @@ class Linker:
             log.error("the gallery cannot be written: %s; what ends waits", error)
         self.failures += 1
         self._retry = self._clock() + RETRY_SECONDS
-        for key in list(self._waiting)[: max(len(self._waiting) - MOST_WAITING, 0)]:
-            del self._waiting[key]
 
     # Who was erased while they are in view: nothing of them is written, nor linked, until their tracks end
 
@@ -241,6 +283,7 @@ class Linker:
         self._heeded, done = audited(connection, self._heeded)
         if "erase" in done and not first:
             numbers, in_doubt = self._numbers, self._written.keys() | self._unassigned.keys() | self._waiting.keys()
+            in_doubt |= self._spooled
             believed = self._written.keys() | (numbers.keys() - self._unassigned.keys())
             stored = stored_of(connection, believed)
             missing = believed - stored
@@ -251,6 +294,8 @@ class Linker:
                 self._erased[key] = self._clock()
                 for kept in (self._undecided, self._numbers, self._written, self._unassigned, self._waiting):
                     kept.pop(key, None)
+            if self._spool is not None:
+                self._spool.drop(self._erased)
         return {track for name, track in self._erased if name == camera}
 
     def _without_erased(self, inbox: dict[Key, tuple[CameraTracklet, bool]]) -> dict[Key, tuple[CameraTracklet, bool]]:
@@ -282,6 +327,11 @@ class Linker:
     def _decide(self, run: Callable[[], list[Decision]]) -> list[Decision]:
         """Lets the associator decide, and writes who is who; the operator's word is taken first."""
         decisions: list[Decision] | None = None
+        if self._held_up:
+            decisions = run()
+            self._unassigned.update(self._changed(decisions))
+            self._put_numbers_by()
+            return decisions
         try:
             # One transaction: no correction can come between a decision and its writing, and take a number that the
             # associator gives.
@@ -294,12 +344,23 @@ class Linker:
             if self.failures:
                 log.info("the gallery can be written again")
             self.failures = 0
+            if self._numbers_wait and self._spool is not None and not self._spooled:
+                self._spool.keep_numbers({}, 0)
+                self._numbers_wait = False
         except InputError as error:
             self._failed(error)
             if decisions is None:
                 decisions = run()
                 self._unassigned.update(self._changed(decisions))
+            self._put_numbers_by()
         return decisions
+
+    def _put_numbers_by(self) -> None:
+        """Puts on disk who is who, as far as the gallery does not know."""
+        if self._spool is not None:
+            with suppress(InputError):
+                self._spool.keep_numbers(self._unassigned, self._heeded)
+                self._numbers_wait = True
 
     def _obey(self, connection: Connection) -> None:
         """Begins anew from what the gallery holds where the operator has said something since."""

@@ -23,9 +23,11 @@ from app.files import prepare_folder
 from app.gallery import CameraRow, Gallery
 from app.gallery.erasing import purge
 from app.gallery.growing import last_tracks
+from app.gallery.places import place_of
 from app.health import HealthServer, Verdict
 from app.live.linker import Linker
 from app.live.runtime import Runtime
+from app.live.spool import Spool
 from app.live.telling import Teller
 from app.metrics import Metrics
 from app.pipeline import Stopwatch
@@ -77,14 +79,16 @@ class Session:
 
     def _build(self, detector: Detector, embedder: Embedder) -> None:
         config, closing = self.config, self._closing
-        self.gallery = closing.enter_context(open_gallery(self.folder / "gallery.db", embedder.model_id, config))
+        self.gallery = closing.enter_context(open_gallery(self.folder, embedder.model_id, config))
         for camera in config.cameras:
             self.gallery.add_camera(camera_row(camera))
         self.metrics = Metrics()
         self.hub = EventHub(config.events, self.folder)
         closing.callback(self.hub.close)
         self.teller = Teller(self.hub, self.metrics, time.time)
-        self.linker = self.teller.linker = Linker(self.gallery, config, self.teller.linked, time.time)
+        self.linker = self.teller.linker = Linker(
+            self.gallery, config, self.teller.linked, time.time, self._spool(closing)
+        )
         self.health: HealthServer | None = None
         if config.events.metrics_port is not None:
             place = config.events.metrics_host, config.events.metrics_port
@@ -98,6 +102,11 @@ class Session:
         self.runtime = Runtime(self.capture, detector, embedder, live, self.teller, clock, numbers, watch)
         for camera in config.cameras:
             self.runtime.add(camera)
+
+    def _spool(self, closing: ExitStack) -> Spool:
+        made = Spool(self.folder / "waiting.db", self.config.live.waiting_megabytes << 20)
+        closing.callback(made.close)
+        return made
 
     # While it runs
 
@@ -169,7 +178,9 @@ class Session:
                 self.metrics.people(self.linker.people)
                 self.metrics.gallery(sightings, self.linker.pending, self.linker.failures > 0)
             except InputError as error:
-                log.error("%s", error)
+                # The linker has said that the gallery is away, and says when it is back.
+                if not self.linker.failures:
+                    log.error("%s", error)
             except Exception:
                 log.exception("looking after the run failed")
 
@@ -232,15 +243,14 @@ def check_cameras(config: Config) -> None:
             raise InputError(f"cameras.{number}.source: {camera.source}: no such file; check the path")
 
 
-def open_gallery(path: Path, model_id: str, config: Config) -> Gallery:
+def open_gallery(folder: Path, model_id: str, config: Config) -> Gallery:
     """The gallery of a live run, which goes on where there is one.
 
     Raises:
         InputError: If it cannot be used, or holds another model's vectors.
     """
-    if path.exists():
-        return Gallery.open(path, model_id=model_id, config=config.gallery)
-    return Gallery.create(path, model_id, config=config.gallery)
+    place = place_of(config.gallery.url or folder / "gallery.db")
+    return Gallery.open_or_create(place, model_id, config=config.gallery)
 
 
 def camera_row(camera: CameraConfig) -> CameraRow:

@@ -1,0 +1,117 @@
+"""What waited on disk goes into the gallery, when that can be written again or a run begins."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection
+
+from sqlalchemy import Connection, select
+
+from app.association import CameraTracklet
+from app.errors import InputError
+from app.gallery import Gallery, queries
+from app.gallery.corrections import note_last_number
+from app.gallery.following import Reappearance
+from app.gallery.growing import Key, assign, audited, put_tracklets, stored_of
+from app.gallery.schema import IdentityRecord
+from app.live.spool import Spool, Waiting
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 200
+"""Tracklets in one go: others who write get their turn in between."""
+
+
+def deliver(
+    gallery: Gallery, spool: Spool, left_out: Callable[[Connection, str], Collection[int]]
+) -> tuple[list[Waiting], list[Reappearance]]:
+    """Writes some of the tracklets that have waited longest, and takes them out of the file.
+
+    Cut off in between, they are written again, which changes nothing.
+
+    Args:
+        gallery: Open for writing.
+        spool: Where they wait.
+        left_out: As `put_tracklets` has it, for a camera.
+
+    Returns:
+        What was written, none where nothing waits any more; and the events of people who are followed.
+
+    Raises:
+        InputError: If one of both cannot be written.
+    """
+    items = spool.next(AT_ONCE)
+    cameras: dict[str, list[Waiting]] = {}
+    for item in items:
+        cameras.setdefault(item.camera, []).append(item)
+    seen: list[Reappearance] = []
+    for camera, some in cameras.items():
+        try:
+            grown = [item.grown for item in some]
+            seen += put_tracklets(gallery, camera, grown, lambda connection, name=camera: left_out(connection, name))  # type: ignore[misc]
+        except ValueError as error:
+            raise InputError(
+                f"{spool.path}: holds tracklets that {gallery.path} does not take ({error}); move it away"
+            ) from error
+        spool.drop([item.key for item in some])
+    return items, seen
+
+
+def catch_up(gallery: Gallery, spool: Spool) -> list[CameraTracklet]:
+    """Writes all that an earlier run has left, but for people who were erased since.
+
+    Returns:
+        The tracklets whose identity was not decided yet.
+
+    Raises:
+        InputError: If the gallery or the file cannot be written.
+    """
+    numbers = spool.numbers()
+    if not spool.keys and not numbers:
+        return []
+    with gallery.reading() as connection:
+        numbers = _without_erased(connection, numbers)
+    erased: set[Key] = set()
+    undecided: list[CameraTracklet] = []
+    count = 0
+
+    def left_out(connection: Connection, camera: str) -> set[int]:
+        return {track for name, track in erased if name == camera}
+
+    while items := spool.next(AT_ONCE):
+        with gallery.reading() as connection:
+            erased = _erased(connection, items, spool.numbers().keys() - numbers.keys())
+        deliver(gallery, spool, left_out)
+        kept = [item for item in items if item.key not in erased]
+        count += len(kept)
+        undecided += [CameraTracklet(each.camera, each.grown.tracklet) for each in kept if each.key not in numbers]
+    with gallery.writing() as connection:
+        assign(connection, {key: number for key, (number, _) in numbers.items()})
+    spool.keep_numbers({}, 0)
+    log.info("%d tracklets that had waited for the gallery are in it now", count)
+    return undecided
+
+
+def _without_erased(connection: Connection, numbers: dict[Key, tuple[int, int]]) -> dict[Key, tuple[int, int]]:
+    """The identities, without those that were in the gallery and, since they were decided, were erased."""
+    suspects = {
+        number
+        for number, heeded in numbers.values()
+        if "erase" in audited(connection, heeded)[1] and number <= _last_number(connection)
+    }
+    table = IdentityRecord
+    there: set[int] = set()
+    for some in queries.parts(sorted(suspects)):
+        there |= set(connection.scalars(select(table.number).where(table.number.in_(some))))
+    return {key: each for key, each in numbers.items() if each[0] not in suspects - there}
+
+
+def _last_number(connection: Connection) -> int:
+    return note_last_number(connection, write=False)
+
+
+def _erased(connection: Connection, items: Collection[Waiting], of_erased: Collection[Key]) -> set[Key]:
+    """Those of some tracklets that show people who were erased: by identity, or by rows that are gone."""
+    doubtful = [item.key for item in items if item.stored and "erase" in audited(connection, item.heeded)[1]]
+    missing = set(doubtful) - stored_of(connection, doubtful)
+    return missing | {item.key for item in items if item.key in of_erased}
