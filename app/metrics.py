@@ -53,6 +53,7 @@ class Metrics:
         self._state = gauge("camera_state", "1 for the state that the camera is in.", "camera", "state")
         self._frame_age = gauge("frame_age_seconds", "Age of the latest frame.", "camera")
         self._fps = gauge("fps_in", "Frames a second that come.", "camera")
+        self._unrecorded = gauge("camera_unrecorded", "1 while a camera should be recorded and is not.", "camera")
         self._rate = gauge("fps_wanted", "Frames a second that are to be analysed.", "camera")
         self._people = gauge("people", "People in the latest frame.", "camera")
         self._slowed = gauge("slowed", "1 while the machine does not keep up with what is wanted.")
@@ -101,6 +102,7 @@ class Metrics:
             self._state.labels(name, each).set(each == state.state)
         self._frame_age.labels(name).set(float("nan") if state.frame_age is None else state.frame_age)
         self._fps.labels(name).set(state.fps_in)
+        self._unrecorded.labels(name).set(bool(state.unrecorded))
 
     def _count(self, counter: Counter, what: str, now: float, *labels: str) -> None:
         """Brings a counter to where somebody else's count is, which begins anew when that one does."""
@@ -110,7 +112,7 @@ class Metrics:
 
     def _forget(self, camera: str) -> None:
         self._before = {key: value for key, value in self._before.items() if key[1] != camera}
-        for gauge in (self._frame_age, self._fps, self._rate, self._people):
+        for gauge in (self._frame_age, self._fps, self._rate, self._people, self._unrecorded):
             gauge.remove_by_labels({"camera": camera})
         self._state.remove_by_labels({"camera": camera})
 

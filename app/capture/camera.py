@@ -60,6 +60,7 @@ class Camera:
         self.dropped: Counter[str] = Counter()
         self.analysed = 0
         self.restarts = 0
+        self.unrecorded = ""
         self._wall = wall
         self._opened = False
         self._frames_before = 0
@@ -138,6 +139,7 @@ class Camera:
         if late > self._late:
             self.dropped["late"] += late - self._late
         self._count, self._late = count, late
+        self._note_recording(str(message.get("unrecorded", ""))[:300])
         if seen is None:
             return
         self._seen = min(float(seen), now)
@@ -148,6 +150,13 @@ class Camera:
         if message["k"] == "frame":
             self._show(message, count)
         self._note_state()
+
+    def _note_recording(self, problem: str) -> None:
+        if problem and not self.unrecorded:
+            log.error("camera %s: %s", self.config.name, problem)
+        elif self.unrecorded and not problem:
+            log.info("camera %s: is recorded again", self.config.name)
+        self.unrecorded = problem
 
     def _show(self, message: dict[str, Any], count: int) -> None:
         assert self.process is not None
@@ -208,6 +217,7 @@ class Camera:
             codec=codec,
             fps_in=self._rate_in(now) if live else 0.0,
             reason="" if live else self.link.reason,
+            unrecorded=self.unrecorded,
         )
 
     def _rate_in(self, now: float) -> float:

@@ -9,12 +9,14 @@ import selectors
 import threading
 import time
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from app.capture.address import resolve
 from app.capture.camera import Camera
 from app.capture.link import Limits, Link
 from app.capture.process import Process
+from app.capture.recording import recordings
 from app.capture.states import CameraNotice, CameraState
 from app.capture.wall import WallClock
 from app.config import CameraConfig
@@ -234,7 +236,12 @@ class Capture:
             "read_seconds": config.stalled_seconds,
             "stale_seconds": config.stale_seconds,
             "megabytes": config.decoder_megabytes,
+            "record": self._recorded(camera.config.name) if config.record else None,
         }
+
+    def _recorded(self, name: str) -> dict[str, Any]:
+        folder = recordings(Path(self._config.folder)) / name
+        return {"folder": str(folder.absolute()), "seconds": self._config.record_minutes * 60}
 
     def _hear(self, camera: Camera, now: float) -> None:
         if camera.process is None:  # retired since

@@ -16,6 +16,7 @@ import av
 import numpy as np
 
 from app.capture.reasons import CameraError, failure_of
+from app.capture.recording import Recorder
 from app.capture.ring import Image
 from app.capture.timeline import Pacer, Timeline
 from app.decoding import Clock, decode, frame_rate, open_video
@@ -50,6 +51,7 @@ class Order:
         read_seconds: Longest wait for a packet.
         stale_seconds: Age from which a frame is not worth converting.
         pacer: Which frames are wanted; its rate may be changed from another thread.
+        recorder: Is given all packets of a stream; None: nothing is recorded.
         stopped: Set to end.
     """
 
@@ -60,6 +62,7 @@ class Order:
     read_seconds: float
     stale_seconds: float
     pacer: Pacer
+    recorder: Recorder | None = None
     stopped: threading.Event = field(default_factory=threading.Event)
 
 
@@ -159,8 +162,14 @@ class _Player:
             self._timed = container.format.name not in _UNTIMED
             self._alone = stream.codec_context.name in _ALONE
             self._opened()
-            for packet, arrival, waited in self._packets(container, stream):
-                self._take(stream, packet, arrival, waited)
+            try:
+                for packet, arrival, waited in self._packets(container, stream):
+                    self._take(stream, packet, arrival, waited)
+                    if order.recorder is not None:
+                        order.recorder.take(packet, stream)
+            finally:
+                if order.recorder is not None:
+                    order.recorder.close()
 
     def _packets(self, container: Any, stream: Any) -> Iterator[tuple[Any, float, bool]]:
         packets = container.demux(stream)

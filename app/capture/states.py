@@ -31,6 +31,7 @@ class CameraState:
         codec: Name of the codec, such as h264; empty before the first frame.
         fps_in: Frames a second that come, over the last seconds; 0 where it is not live.
         reason: Why it is not live, one line without secrets; empty where it is.
+        unrecorded: Why it is not recorded although it should be, one line; empty where it is, or is not to be.
     """
 
     name: str
@@ -47,6 +48,7 @@ class CameraState:
     codec: str
     fps_in: float
     reason: str
+    unrecorded: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,12 +16,14 @@ import signal
 import sys
 import threading
 import time
+from pathlib import Path
 from typing import IO, Any
 
 import av.logging
 
 from app.capture.playing import Order, Progress, play
 from app.capture.reasons import CameraError, failure_of
+from app.capture.recording import Recorder
 from app.capture.ring import Image, RingWriter
 from app.capture.timeline import Pacer
 from app.errors import InputError
@@ -57,6 +59,7 @@ def main() -> None:
         given["read_seconds"],
         given["stale_seconds"],
         Pacer(given["rate"]),
+        None if given["record"] is None else Recorder(Path(given["record"]["folder"]), given["record"]["seconds"]),
     )
     again = threading.Semaphore(1)
     threading.Thread(target=_listen, args=(order, again), daemon=True).start()
@@ -75,7 +78,8 @@ def _play(order: Order, ring: RingWriter, answers: IO[str]) -> dict[str, Any]:
 
     def counts() -> dict[str, Any]:
         told[0] = time.monotonic()
-        return {"n": progress.count, "late": progress.late, "seen": progress.seen}
+        found = {"n": progress.count, "late": progress.late, "seen": progress.seen}
+        return found if order.recorder is None else {**found, "unrecorded": order.recorder.problem}
 
     def opened() -> None:
         _answer(answers, k="opened", codec=progress.codec)

@@ -13,6 +13,7 @@ from types import FrameType
 
 from app.capture import Capture
 from app.capture.address import redacted, resolve
+from app.capture.recording import prune, recordings
 from app.config import CameraConfig, Config
 from app.detector import Detector
 from app.devices import processors
@@ -46,6 +47,9 @@ COUNT_SECONDS = 30.0
 
 PURGE_SECONDS = 600.0
 """Seconds between two removals of what has expired."""
+
+PRUNE_SECONDS = 30.0
+"""Seconds between two removals of recordings that are too old or too much."""
 
 HUNG_SECONDS = 20.0
 """Seconds without a turn of the loop after which the run is no longer taken for alive."""
@@ -160,7 +164,8 @@ class Session:
                 log.exception("linking: a step failed")
 
     def _keep(self) -> None:
-        counted = purged = -PURGE_SECONDS
+        live = self.config.live
+        counted = purged = pruned = -PURGE_SECONDS
         sightings = 0
         while not self._over.wait(LOOK_SECONDS):
             try:
@@ -173,6 +178,9 @@ class Session:
                 if now - purged >= PURGE_SECONDS:
                     purge(self.gallery)
                     purged = now
+                if live.record and now - pruned >= PRUNE_SECONDS:
+                    prune(recordings(self.folder), live.record_hours, live.record_gigabytes, time.time())
+                    pruned = now
                 self.metrics.cameras(self.capture.states())
                 self.metrics.receivers(self.hub.states())
                 self.metrics.people(self.linker.people)

@@ -8,6 +8,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from app.sources import Frame
 class Watching:
     """A capture and all that came of it."""
 
-    def __init__(self, *, keep_images: bool = True, **settings: float) -> None:
+    def __init__(self, *, keep_images: bool = True, **settings: Any) -> None:
         self.keep_images = keep_images
         self.frames: dict[str, list[Frame]] = defaultdict(list)
         self.ages: list[float] = []
