@@ -99,6 +99,8 @@ def test_nothing_that_was_seen_while_the_server_was_away_is_lost(tmp_path, postg
         run.begin()
         until(lambda: waited <= run.stored())
         assert not run.waiting() & waited
+        known = run.stored()
+        until(lambda: run.stored() - known)
         assert run.end(signal.SIGTERM) == 0
     finally:
         run.process.kill()
