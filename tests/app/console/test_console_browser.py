@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import axe_playwright_python
+import cv2
 import numpy as np
 import pytest
 from playwright.sync_api import Page, sync_playwright
@@ -47,7 +48,12 @@ def running(scene, tmp_path_factory):
 @contextmanager
 def command(folder: Path) -> Iterator[tuple[str, str, subprocess.Popen[str]]]:
     """`run.py serve` in a process of its own: its address, the one-time password it printed, and the process."""
+    plan = np.full((300, 600, 3), 225, np.uint8)
+    cv2.rectangle(plan, (20, 20), (580, 280), (90, 90, 90), 3)
+    cv2.imwrite(str(folder / "floor.png"), plan)
     words = [sys.executable, "run.py", "serve", "--gallery", str(folder), "--port", "0"]
+    words += ["--set", f"console.floor_plan={folder / 'floor.png'}"]
+    words += ["--set", "console.floor_places={cam1: [120, 80], cam2: [460, 90], hall: [300, 230]}"]
     process = subprocess.Popen(words, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert process.stdout is not None
     try:
@@ -159,7 +165,19 @@ def test_an_operator_finds_a_person_and_sets_right_who_is_who(running):
     page.get_by_role("link", name="Undo there").click()
     page.locator(".timeline").wait_for()
     assert page.locator(".tracklets li").count() >= 2
+    # The way on the floor plan: from camera to camera in order of time, without those that are not on it.
+    plan = page.locator("svg.floor")
+    order = [text.split(",")[0] for text in page.locator(".tracklets a").all_inner_texts()]
+    on_it = ", then ".join(camera for camera in order if camera in ("cam1", "cam2"))
+    assert plan.get_attribute("aria-label") == f"Floor plan: {on_it}"
+    assert plan.locator("circle").count() == 3
+    assert plan.locator("circle.seen").count() == len({*order} & {"cam1", "cam2"}) == 2
+    points = plan.locator("polyline").get_attribute("points").split()
+    assert points == [{"cam1": "120,80", "cam2": "460,90"}[camera] for camera in order if camera != "cam3"]
+    assert page.evaluate("fetch('/api/floor/plan').then(answer => answer.headers.get('content-type'))") == "image/jpeg"
     seen.look("person")
+    plan.scroll_into_view_if_needed()
+    seen.look("person-floor")
     page.get_by_role("button", name=re.compile("^Undo")).click()
     page.get_by_text("(undone)").wait_for()
     page.get_by_role("button", name="Merge with…").click()
