@@ -43,6 +43,9 @@ COUNTED_SECONDS = 60.0
 CHANGING_SECONDS = 5.0
 """The same where the gallery has changed: live, it does so all the time."""
 
+QUICK_SECONDS = 0.05
+"""Seconds of bringing the index up to date for which nobody minds waiting."""
+
 SAME_BOX = 0.5
 """Overlap (intersection over union) from which a drawn box is that of somebody who was tracked."""
 
@@ -147,15 +150,13 @@ class Finder:
         config: All settings.
         wall: Where frames come from.
         embedder: Makes the features of queries.
-        kept_in_step: Whether somebody calls `keep_in_step` from time to time; where nobody does, each search brings the
-            index up to date.
+        age: Seconds since the index was brought up to date in which a search does not do so where that takes long: for
+            a gallery that grows all the time, where somebody calls `keep_in_step` more often than that.
     """
 
-    def __init__(
-        self, gallery: Gallery, config: Config, wall: Wall, embedder: Embedder, *, kept_in_step: bool = False
-    ) -> None:
+    def __init__(self, gallery: Gallery, config: Config, wall: Wall, embedder: Embedder, *, age: float = 0.0) -> None:
         self.embedder = embedder
-        self._kept_in_step = kept_in_step
+        self._age, self._looked, self._took = age, -np.inf, 0.0
         self._gallery, self._config, self._wall = gallery, config, wall
         self._embedding, self._indexing = threading.Lock(), threading.Lock()
         name = choose_device(config.gallery.device, "gallery.device")
@@ -305,17 +306,19 @@ class Finder:
             return self.embedder.embed(images)
 
     def _ready(self) -> LiveIndex | None:
-        if self._kept_in_step and self._index is not None:
+        if self._took > QUICK_SECONDS and time.monotonic() - self._looked < self._age:
             return self._index
         with self._indexing:
             self._bring_up_to_date()
             return self._index
 
     def _bring_up_to_date(self) -> None:
+        begun = time.monotonic()
         if self._index is None:
             self._index = LiveIndex.open(self._gallery, self._device)
         else:
             self._index.sync(self._gallery)
+        self._looked, self._took = begun, time.monotonic() - begun
 
     def _search(self, user: tuple[int, str], wish: Wish, query: _Query, began: float) -> Search:
         origin = {**query.origin, "reason": wish.reason} if wish.reason else query.origin

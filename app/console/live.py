@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -28,8 +27,8 @@ log = logging.getLogger(__name__)
 STEP_SECONDS = 2.0
 """Seconds between two times that the index takes in what was stored."""
 
-STEP_SHARE = 20.0
-"""How many times as long as that takes it is left alone."""
+INDEX_AGE = 5.0
+"""Seconds after which a search does so itself: in a large gallery that has kept somebody waiting."""
 
 TOLD_OTHERWISE = ("follow.reappeared",)
 """Events that pages hear of from the gallery, whoever writes it."""
@@ -93,7 +92,7 @@ def console_over(session: Session) -> Iterator[Console]:
     with Gallery.open(path, model_id=embedder.model_id, config=config.gallery) as gallery, ExitStack() as closing:
         wall = LiveWall(session.capture.states, session.linker.identity_of)
         closing.callback(wall.close)
-        finder = Finder(gallery, config, wall, embedder, kept_in_step=True)
+        finder = Finder(gallery, config, wall, embedder, age=INDEX_AGE)
         closing.enter_context(kept_in_step(finder))
         console = Console(gallery, config, wall, finder)
         session.teller.watcher = wall.put
@@ -107,17 +106,13 @@ def kept_in_step(finder: Finder) -> Iterator[None]:
     over = threading.Event()
 
     def keep() -> None:
-        pause = STEP_SECONDS
-        while not over.wait(pause):
-            begun = time.monotonic()
+        while not over.wait(STEP_SECONDS):
             try:
                 finder.keep_in_step()
             except InputError as error:
                 log.warning("the index: %s", error)
             except Exception:
                 log.exception("the index was not brought up to date")
-            # In a large gallery that takes longer, and is done less often.
-            pause = max(STEP_SECONDS, STEP_SHARE * (time.monotonic() - begun))
 
     thread = threading.Thread(target=keep, name="index", daemon=True)
     thread.start()

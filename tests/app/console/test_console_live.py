@@ -44,7 +44,7 @@ class Live:
         self.gallery = Gallery.open(path, config=config.gallery, clock=lambda: self.now)
         states = [CameraState(name, "live", 0.0, 0.1, 9, 9, {}, 0, 0, 0, 0, "h264", RATE, "") for name in CAMERAS]
         self.wall = LiveWall(lambda: states, self.linker.identity_of)
-        finder = Finder(self.gallery, config, self.wall, embedder, kept_in_step=True)
+        finder = Finder(self.gallery, config, self.wall, embedder, age=5.0)
         self.console = Console(self.gallery, config, self.wall, finder)
 
     def offer(self, camera, *people, finished=True):
