@@ -213,7 +213,8 @@ def measure(arguments: argparse.Namespace, config: Config, progress: Progress) -
     threshold: Threshold | None = None
     if arguments.tracklets:
         for seed in [None, *arguments.occlude]:
-            request = CropsRequest(arguments.tracklets, seed, arguments.occluders)
+            covering = None if seed is None else arguments.occluders
+            request = CropsRequest(arguments.tracklets, seed, covering)
             results, chosen = on_crops(request, config, progress)
             threshold = threshold or chosen
             yield from results
