@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import threading
 import time
@@ -58,7 +59,30 @@ class Event:
                 values[name] = getattr(self, name)
         if self.details:
             values["details"] = dict(self.details)
-        return json.dumps(values, ensure_ascii=False, separators=(",", ":"))
+        return _strict(values)
+
+
+def _strict(values: object) -> str:
+    """One line of JSON that any reader takes: no numbers that JSON has not, no halves of letters."""
+    try:
+        text = json.dumps(values, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        text.encode()
+    except (ValueError, TypeError):  # UnicodeEncodeError is a ValueError
+        return json.dumps(_plain(values), ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+    return text
+
+
+def _plain(value: object) -> object:
+    """The same with null for numbers that are not finite, and text for what JSON has no form for."""
+    if isinstance(value, Mapping):
+        return {str(_plain(str(key))): _plain(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_plain(each) for each in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int):
+        return value
+    return str(value).encode("utf-8", "replace").decode()
 
 
 def new_event(

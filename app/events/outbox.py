@@ -63,7 +63,7 @@ class Outbox:
                 self._database.execute("INSERT OR IGNORE INTO receivers VALUES (?, ?, 0)", (name, latest))
             marks = ",".join("?" * len(receivers))
             self._database.execute(f"DELETE FROM receivers WHERE name NOT IN ({marks})", tuple(receivers))
-        except sqlite3.Error as error:
+        except (sqlite3.Error, UnicodeDecodeError) as error:  # the latter of a damaged schema that it quotes
             raise InputError(f"{path}: events cannot be kept there ({error}); move it away or free the place") from None
 
     def _latest(self) -> int:

@@ -203,3 +203,6 @@ def one_line(path: Path) -> Iterator[None]:
         else:
             cure = "make sure that the file is a whole gallery and its folder is writable"
         raise InputError(f"{path}: {cause}; {cure}") from error
+    except UnicodeDecodeError as error:
+        # The driver itself, on a damaged schema: it quotes what it could not read.
+        raise InputError(f"{path}: the file is damaged; restore it from a copy or annotate again") from error

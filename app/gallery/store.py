@@ -33,6 +33,10 @@ __all__ = ["AuditEntry", "CameraRow", "Gallery", "IdentityRow", "Sighting", "Tra
 SECONDS_A_DAY = 86400
 
 
+DAMAGE = (ValueError, TypeError, AttributeError, KeyError, OverflowError)
+"""What values of another type than the program writes lead to; SQLite takes any value in any column."""
+
+
 class Gallery:
     """A durable store of cameras, tracklets, sightings, identities and the audit log, in one file or on a server.
 
@@ -215,6 +219,21 @@ class Gallery:
             yield connection
 
     @contextmanager
+    def checked(self) -> Iterator[Connection]:
+        """The same, for a block that reads and does nothing else: what is stored and cannot be is told in one line.
+
+        Raises:
+            InputError: If what is stored is damaged.
+        """
+        with self.reading() as connection:
+            try:
+                yield connection
+            except DAMAGE as error:
+                raise InputError(
+                    f"{self.path}: is damaged: {error}; restore it from a copy or annotate again"
+                ) from error
+
+    @contextmanager
     def writing(self) -> Iterator[Connection]:
         """A connection whose changes are on disk, all of them, when the block ends; none if it ends by an exception.
 
@@ -292,17 +311,17 @@ class Gallery:
 
     def cameras(self) -> list[CameraRow]:
         """All cameras, by name."""
-        with self.reading() as connection:
+        with self.checked() as connection:
             return queries.cameras(connection)
 
     def dimensions(self) -> Dimensions | None:
         """The sizes of the stored vectors, or None where none is stored yet."""
-        with self.reading() as connection:
+        with self.checked() as connection:
             return queries.dimensions(connection)
 
     def revision(self) -> int:
         """Grows with every committed change of sightings: of their rows, vectors, tracklets or identities."""
-        with self.reading() as connection:
+        with self.checked() as connection:
             return queries.revision(connection)
 
     def sightings(
@@ -353,55 +372,49 @@ class Gallery:
 
     def people(self, cameras: Sequence[str] | None = None, start: float | None = None, end: float | None = None) -> int:
         """How many people the sightings show that `sightings` gives; a tracklet without an identity counts as one."""
-        with self.reading() as connection:
+        with self.checked() as connection:
             return queries.people(connection, queries.Filter(self.now(), cameras, start, end))
 
     def sighting_ids(
         self, cameras: Sequence[str] | None = None, start: float | None = None, end: float | None = None
     ) -> npt.NDArray[np.int64]:
         """The numbers of the sightings that `sightings` gives, `(n,)`, ascending; a number is never given twice."""
-        with self.reading() as connection:
+        with self.checked() as connection:
             return queries.sighting_ids(connection, queries.Filter(self.now(), cameras, start, end))
 
     def sightings_by_id(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> list[Sighting | None]:
         """Sightings by their numbers, in the order asked; None where there is none or it has expired."""
-        with self.reading() as connection:
+        with self.checked() as connection:
             return queries.rows_of(connection, np.asarray(ids, np.int64).tolist(), self.now())
 
     def crops(self, ids: Sequence[int]) -> list[bytes | None]:
         """The pictures of sightings as JPEG, in the order asked; None where none is stored or it has expired."""
-        with self.reading() as connection:
+        with self.checked() as connection:
             return queries.crops(connection, ids, self.now())
 
     def tracklet(self, camera: str, track: int) -> TrackletRow | None:
         """A tracklet, or None where there is none."""
-        with self.reading() as connection:
-            try:
-                return next(queries.tracklets(connection, camera, track), None)
-            except ValueError as error:
-                raise self._damaged(error) from error
+        with self.checked() as connection:
+            return next(queries.tracklets(connection, camera, track), None)
 
     def tracklets(self, camera: str | None = None) -> list[TrackletRow]:
         """All tracklets, of one camera or of all, by camera and track number."""
-        with self.reading() as connection:
-            try:
-                return list(queries.tracklets(connection, camera, None))
-            except ValueError as error:
-                raise self._damaged(error) from error
+        with self.checked() as connection:
+            return list(queries.tracklets(connection, camera, None))
 
     def identity(self, number: int) -> IdentityRow | None:
         """An identity, or None where there is none."""
-        with self.reading() as connection:
+        with self.checked() as connection:
             return next(queries.identities(connection, number), None)
 
     def identities(self) -> list[IdentityRow]:
         """All identities, by number."""
-        with self.reading() as connection:
+        with self.checked() as connection:
             return list(queries.identities(connection, None))
 
     def audit_log(self) -> list[AuditEntry]:
         """Everything that was entered in the audit log, oldest first."""
-        with self.reading() as connection:
+        with self.checked() as connection:
             return queries.audit_log(connection)
 
     def _check_writable(self) -> None:
@@ -411,11 +424,5 @@ class Gallery:
     def _sightings(
         self, ask: Callable[[Connection], tuple[list[Sighting], Features | None]]
     ) -> tuple[list[Sighting], Features | None]:
-        with self.reading() as connection:
-            try:
-                return ask(connection)
-            except ValueError as error:
-                raise self._damaged(error) from error
-
-    def _damaged(self, error: ValueError) -> InputError:
-        return InputError(f"{self.path}: is damaged: {error}; restore it from a copy or annotate again")
+        with self.checked() as connection:
+            return ask(connection)

@@ -31,6 +31,10 @@ def read_facts(place: Place) -> dict[str, str]:
         looking.dispose()
     if not {"schema", "model"} <= facts.keys():
         raise InputError(f"{place}: is a database but not a gallery; give the gallery.db that annotate wrote")
+    if not all(isinstance(part, str) for pair in facts.items() for part in pair):
+        raise InputError(
+            f"{place}: is damaged: what it says of itself is no text; restore it from a copy or annotate again"
+        )
     return facts
 
 

@@ -54,7 +54,7 @@ def verify(gallery: Gallery, progress: Progress = lambda done, expected: None) -
         InputError: If it is so damaged that it cannot be read.
     """
     problems = gallery.integrity()
-    with gallery.reading() as connection:
+    with gallery.checked() as connection:
         counts = {name: _count(connection, table) for name, table in Base.metadata.tables.items()}
         expired = connection.scalar(select(func.count()).where(SightingRecord.expires <= gallery.now())) or 0
         problems += _wrong_tracklets(connection)
