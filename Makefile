@@ -82,6 +82,8 @@ bench: install
 endure: install
 	$(BIN)/python -m benchmarks.endure --json benchmarks/endure.json
 	$(BIN)/python -m benchmarks.live_faults --json benchmarks/live_faults.json
+	$(BIN)/python -m benchmarks.fuzz --json benchmarks/fuzz.json
+	$(BIN)/python -m tools.package
 
 # Tables and the configuration reference in the documentation.
 docs: install

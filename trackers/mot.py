@@ -13,6 +13,9 @@ import numpy.typing as npt
 PEDESTRIAN = 1
 """The class that counts in column 8 of MOT16, MOT17 and MOT20 truth."""
 
+LARGEST = 2.0**53
+"""Largest whole number up to which all are told apart: those beyond are no frames and nobody's numbers."""
+
 WITH_CLASSES = ("MOT16", "MOT17", "MOT20")
 """Sequences whose column 8 is a class; elsewhere it is a world coordinate or −1."""
 
@@ -186,7 +189,7 @@ def _row(line: str, place: str) -> list[float]:
         raise SequenceError(f"{place}: expected numbers, given {line.strip()[:80]!r}") from None
     if not np.isfinite(values).all():
         raise SequenceError(f"{place}: expected finite numbers, given {line.strip()[:80]!r}")
-    if values[0] < 1 or values[0] != int(values[0]) or values[1] != int(values[1]):
+    if not 1 <= values[0] <= LARGEST or abs(values[1]) > LARGEST or any(value % 1 for value in values[:2]):
         raise SequenceError(f"{place}: expected a frame from 1 and a whole id, given {fields[0]} and {fields[1]}")
     return values + [1.0, -1.0][len(values) - 6 :]
 

@@ -1,0 +1,189 @@
+"""Every input that comes from outside, a few changes of each; the long form is `python -m benchmarks.fuzz`."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.errors import InputError
+from app.events.event import new_event
+from app.events.outbox import Outbox
+from app.gallery import Gallery
+from app.gallery.upkeep import verify
+from benchmarks.fuzz import Recorder, changed, main
+from benchmarks.fuzz_targets import TARGETS, Draw, folder, small_gallery
+from tests.conftest import ROOT
+from trackers.evaluation import SequenceError, read_mot
+
+CASES = {"scene to simulate": 20, "gallery, bytes": 40, "gallery, values": 40}
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_changed_input_is_accepted_or_refused(name: str) -> None:
+    target, rng = TARGETS[name], random.Random(7)
+    recorder, seeds = Recorder(target.run), target.seeds()
+    for _ in range(CASES.get(name, 150)):
+        recorder(changed(rng.choice(seeds), seeds, rng))
+    assert recorder.crashes == {}
+
+
+@pytest.mark.parametrize("name", ["settings", "event"])
+def test_seeds_as_they_are(name: str) -> None:
+    recorder = Recorder(TARGETS[name].run)
+    for seed in TARGETS[name].seeds():
+        recorder(seed)
+    assert recorder.crashes == {}
+    assert recorder.refused < recorder.cases, "some are accepted, or what is behind the door is never reached"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["configuration file", "MOT rows", "MOT sequence", "scene with truth", "scene to simulate", "uploaded picture"],
+)
+def test_unchanged_seeds_are_accepted(name: str) -> None:
+    assert all(TARGETS[name].run(seed) for seed in TARGETS[name].seeds())
+
+
+@settings(max_examples=100)
+@given(st.binary(max_size=400))
+def test_settings_of_any_kind(data: bytes) -> None:
+    TARGETS["settings"].run(data)
+
+
+def test_a_crash_is_told_once_with_its_input() -> None:
+    def run(data: bytes) -> bool:
+        if data == b"good":
+            return True
+        raise KeyError(data)
+
+    recorder = Recorder(run)
+    for data in (b"good", b"one", b"two"):
+        recorder(data)
+    assert recorder.cases == 3
+    ((what, data),) = recorder.crashes.items()
+    assert what.startswith("KeyError in test_fuzz.py:")
+    assert data == b"one"
+
+
+def test_changes_are_repeatable_and_bounded() -> None:
+    seeds = [b"abc", b"", b"x" * 9000]
+    first, second = (
+        [changed(seeds[turn % 3], seeds, rng) for turn in range(300)] for rng in (random.Random(1), random.Random(1))
+    )
+    assert first == second
+    assert len(set(first)) > 200
+    assert max(map(len, first)) <= 8192
+
+
+def test_the_command_writes_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["fuzz", "--target", "MOT rows", "--cases", "50", "--json", str(tmp_path / "fuzz.json")]
+    monkeypatch.setattr(sys, "argv", words)
+    monkeypatch.chdir(ROOT)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 0
+    (row,) = json.loads((tmp_path / "fuzz.json").read_text())["results"]
+    assert (row["name"], row["crashes"]) == ("MOT rows", 0)
+    assert row["cases"] >= 50
+
+
+# ---- what was found, and mended ----
+
+
+@pytest.mark.parametrize(
+    ("details", "said"),
+    [
+        ({"reason": "torn \udc9a name"}, {"reason": "torn ? name"}),
+        ({"speed": float("inf"), "at": [float("nan"), 1.5]}, {"speed": None, "at": [None, 1.5]}),
+        ({"box": (1, 2)}, {"box": [1, 2]}),
+        ({"source": Path("a/b")}, {"source": "a/b"}),
+    ],
+)
+def test_an_event_is_strict_json_whatever_is_in_it(details: dict[str, object], said: object, tmp_path: Path) -> None:
+    event = new_event("camera.failed", 5.0, camera="hall", details=details)
+    body = event.to_json()
+    assert json.loads(body, parse_constant=pytest.fail)["details"] == said
+    outbox = Outbox(tmp_path / "outbox.db", ["file"], 10, 60.0, lambda: 0.0)
+    outbox.add(event.kind, event.camera, body)
+    assert outbox.waiting("file", 1)[0].body == body
+    outbox.close()
+
+
+def test_an_event_file_with_a_damaged_schema_is_told_in_a_line(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    Outbox(path, ["file"], 10, 60.0, lambda: 0.0).close()
+    held = path.read_bytes()
+    at = held.index(b"CREATE TABLE receivers")
+    path.write_bytes(held[: at + 7] + b"\xaf\xe0" + held[at + 9 :])
+    with pytest.raises(InputError, match="events cannot be kept there"):
+        Outbox(path, ["file"], 10, 60.0, lambda: 0.0)
+
+
+@pytest.fixture
+def gallery(tmp_path: Path) -> Callable[[str], Path]:
+    """A small gallery, changed by a statement."""
+
+    def change(statement: str) -> Path:
+        path = tmp_path / "gallery.db"
+        path.write_bytes(small_gallery())
+        database = sqlite3.connect(path)
+        database.execute(statement)
+        database.commit()
+        database.close()
+        return path
+
+    return change
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE meta SET value = x'0028' WHERE key = 'schema'",
+        "UPDATE meta SET value = x'028ef1' WHERE key = 'pooled'",
+        "UPDATE vectors SET pooled = 7",
+        "UPDATE vectors SET saliency = 0.5",
+        "UPDATE tracklets SET frames = 3",
+    ],
+)
+def test_values_of_another_type_are_damage(statement: str, gallery: Callable[[str], Path]) -> None:
+    path = gallery(statement)
+
+    def read() -> None:
+        with Gallery.open(path, read_only=True) as opened:
+            opened.tracklets()
+            opened.sightings()
+            problems = verify(opened).problems
+        raise InputError(f"{path}: is damaged: {problems[0]}")
+
+    with pytest.raises(InputError, match="damaged"):
+        read()
+
+
+def test_a_gallery_with_a_damaged_schema_is_told_in_a_line(tmp_path: Path) -> None:
+    held = small_gallery()
+    at = held.index(b"CREATE TABLE cameras")
+    path = tmp_path / "gallery.db"
+    path.write_bytes(held[: at + 7] + b"\xc5\xc5" + held[at + 9 :])
+    with pytest.raises(InputError, match="damaged"):
+        Gallery.open(path, read_only=True)
+
+
+def test_draws_end_where_the_bytes_end() -> None:
+    draw = Draw(b"")
+    assert (draw.below(10), draw.text(), draw.bytes(3)) == (0, "", b"\0\0\0")
+    assert folder().is_dir()
+
+
+@pytest.mark.parametrize("row", ["1e300,1,5,5,10,20", "1,-1e19,5,5,10,20"])
+def test_frames_and_numbers_too_large_are_refused_not_made_others(row: str, tmp_path: Path) -> None:
+    (tmp_path / "gt.txt").write_text(row + "\n")
+    with pytest.raises(SequenceError, match="expected a frame from 1 and a whole id"):
+        read_mot(tmp_path / "gt.txt")
