@@ -14,6 +14,7 @@ import argparse
 import base64
 import importlib.util
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -116,17 +117,15 @@ def work(name: str, cases: int, seconds: float, seed: int) -> None:
         corpus.mkdir()
         for number, data in enumerate(seeds):
             (corpus / str(number)).write_bytes(data)
-        import atexit
 
-        atexit.register(tell)
-        options = [
-            f"-runs={cases}",
-            f"-max_total_time={seconds:.0f}",
-            f"-seed={seed}",
-            f"-max_len={LONGEST}",
-            "-verbosity=0",
-        ]
-        atheris.Setup([sys.argv[0], *options, f"-artifact_prefix={folder()}/", str(corpus)], recorder)
+        def once(data: bytes) -> None:
+            recorder(data)
+            if recorder.cases >= cases or time.monotonic() - begun >= seconds:
+                tell()
+                os._exit(0)  # as libFuzzer itself ends, past all that Python would still do
+
+        options = [f"-seed={seed}", f"-max_len={LONGEST}", "-verbosity=0", f"-artifact_prefix={folder()}/"]
+        atheris.Setup([sys.argv[0], *options, str(corpus)], once)
         atheris.Fuzz()
         return
     rng = random.Random(seed)
