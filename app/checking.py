@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from app.addresses import resolve
 from app.capture import CameraState, Capture
-from app.capture.address import resolve
 from app.config import Config
 from app.errors import InputError
 from app.secrets import put_in

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, field_validator, model_validator
 
-from app.capture.address import check_form
+from app.addresses import check_form
 from app.config_association import AssociationConfig
 from app.config_base import Section
 from app.config_console import ConsoleConfig

@@ -8,7 +8,7 @@ import sys
 import time
 from typing import Literal
 
-from app.capture.address import redacted
+from app.addresses import redacted
 
 Style = Literal["plain", "json"]
 

@@ -12,7 +12,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from app.capture.address import redacted
+from app.addresses import redacted
 from app.config import Config
 from app.errors import InputError
 from app.shipped import find_config

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from app.capture.address import Address
+from app.addresses import Address
 from app.capture.link import Link
 from app.capture.process import Process, place_in
 from app.capture.ring import Place, RingReader

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from app.capture.address import resolve
+from app.addresses import resolve
 from app.capture.camera import Camera
 from app.capture.link import Limits, Link
 from app.capture.process import Process

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from app.capture.address import redacted
+from app.addresses import redacted
 from app.config_events import WebhookConfig
 from app.errors import InputError
 from app.events.outbox import Stored

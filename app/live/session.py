@@ -11,8 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
+from app.addresses import redacted, resolve
 from app.capture import Capture
-from app.capture.address import redacted, resolve
 from app.capture.recording import prune, recordings
 from app.config import CameraConfig, Config
 from app.detector import Detector

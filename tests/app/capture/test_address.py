@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.capture.address import is_live, redacted, resolve
+from app.addresses import is_live, redacted, resolve
 from app.errors import InputError
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters="\"'<>@*"), min_size=1)
