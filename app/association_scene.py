@@ -156,13 +156,13 @@ def _read_file(path: Path) -> _SceneFile:
     try:
         document: Any = yaml.safe_load(path.read_text(encoding="utf-8"))
         return TypeAdapter(_SceneFile).validate_python(document or {})
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = str(error).splitlines()[0]
-        raise InputError(f"{path}: cannot be read ({reason}); correct it, or take it away: it may be missing") from None
     except ValidationError as error:
         problem = error.errors(include_url=False)[0]
         where = ".".join(str(part) for part in problem["loc"])
         raise InputError(f"{path}: {where}: {problem['msg']}; correct it, or take it away: it may be missing") from None
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"{path}: cannot be read ({reason}); correct it, or take it away: it may be missing") from None
 
 
 def _camera(place: Path, known: CameraConfig | None, told: _SceneFile, calibrated: bool) -> SceneCamera:

@@ -8,11 +8,15 @@ import numpy.typing as npt
 
 from app.config import CameraConfig, Polygon
 
+FARTHEST = 2**20
+"""Pixels from the picture's corner beyond which a corner of a polygon is taken to be there."""
+
 
 def _filled(polygons: list[Polygon], width: int, height: int) -> npt.NDArray[np.bool_]:
     mask = np.zeros((height, width), np.uint8)
     for polygon in polygons:
-        cv2.fillPoly(mask, [np.round(np.array(polygon)).astype(np.int32)], (1,))
+        corners = np.clip(np.round(np.array(polygon)), -FARTHEST, FARTHEST)
+        cv2.fillPoly(mask, [corners.astype(np.int32)], (1,))
     return mask.astype(bool)
 
 

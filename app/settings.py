@@ -119,6 +119,8 @@ def _read(path: Path) -> dict[str, Any]:
         mark = getattr(error, "problem_mark", None)
         line = f" line {mark.line + 1}" if mark else ""
         raise InputError(f"{path}:{line} not valid YAML: {getattr(error, 'problem', error)}") from None
+    except (ValueError, RecursionError) as error:  # a date that there is not, brackets without end
+        raise InputError(f"{path}: not valid YAML: {error}") from None
     if values is None:
         return {}
     if not isinstance(values, dict):
@@ -134,7 +136,7 @@ def _override(values: dict[str, Any], text: str) -> str:
         raise InputError(f"{COMMAND_LINE} {text}: expected KEY=VALUE, such as detector.confidence=0.2")
     try:
         value = yaml.load(raw, _Loader)
-    except yaml.YAMLError:
+    except (yaml.YAMLError, ValueError, RecursionError):
         raise InputError(f"{COMMAND_LINE} {text}: the value is not valid YAML; quote it") from None
     target: Any = values
     for depth, key in enumerate(keys):

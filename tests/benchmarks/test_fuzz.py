@@ -9,15 +9,20 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from app.association_scene import _read_file
+from app.config import CameraConfig
 from app.errors import InputError
 from app.events.event import new_event
 from app.events.outbox import Outbox
 from app.gallery import Gallery
 from app.gallery.upkeep import verify
+from app.regions import Regions
+from app.settings import load_config
 from benchmarks.fuzz import Recorder, changed, main
 from benchmarks.fuzz_targets import TARGETS, Draw, folder, small_gallery
 from tests.conftest import ROOT
@@ -187,3 +192,26 @@ def test_frames_and_numbers_too_large_are_refused_not_made_others(row: str, tmp_
     (tmp_path / "gt.txt").write_text(row + "\n")
     with pytest.raises(SequenceError, match="expected a frame from 1 and a whole id"):
         read_mot(tmp_path / "gt.txt")
+
+
+@pytest.mark.parametrize("text", ["a: 2026-02-30", "a: " + "[" * 5000, "a: 2026-01-01T99:00:00"])
+def test_yaml_that_python_cannot_make_is_refused(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "scene.yaml"
+    path.write_text(text)
+    with pytest.raises(InputError, match=r"not valid YAML|unknown key"):
+        load_config(path)
+    with pytest.raises(InputError, match="cannot be read"):
+        _read_file(path)
+    with pytest.raises(InputError, match=r"not valid YAML|unknown key"):
+        load_config(None, [text.replace(": ", "=")])
+
+
+def test_an_override_with_half_a_letter_is_refused() -> None:
+    with pytest.raises(InputError, match="--set"):
+        load_config(None, ["detector.weights=\udc80x"])
+
+
+def test_polygons_may_reach_far_beyond_the_picture() -> None:
+    far = CameraConfig(name="a", source="b.mp4", ignore=[[(0, 0), (10, 0), (10, 1e31), (0, 1e31)]])
+    inside = Regions(far, 64, 48).keep(np.array([[2.0, 2, 8, 40], [30, 2, 40, 40]]))
+    assert inside.tolist() == [False, True]
