@@ -19,13 +19,13 @@ Boxes = npt.NDArray[np.float32]
 CELLS = (4, 8)
 """Across and down: all that is left of a person is this many colours, whatever their size in the picture."""
 
-MARGIN = 0.08
+MARGIN = 0.15
 """Share of a box's width and height by which it is blurred beyond its edges: boxes cut off hair, hands and feet."""
 
 LEAST_MARGIN = 3.0
 """The same in pixels, at least."""
 
-HELD = 0.2
+HELD = 0.5
 """Seconds for which a box is blurred before and after it was seen: detectors miss people for a frame or two."""
 
 OWN = 0.5
