@@ -98,6 +98,9 @@ def _load(path: Path | None, overrides: Sequence[str], schema: type[Schema]) -> 
         raise ConfigError(
             [_located(problem, path, overridden, schema) for problem in error.errors(include_url=False)]
         ) from None
+    except UnicodeEncodeError as error:
+        where = COMMAND_LINE if path is None else str(path)
+        raise InputError(f"{where}: a text in it holds half a letter ({error.reason}); write it anew") from None
 
 
 def _located(problem: Any, path: Path | None, overridden: set[str], schema: type) -> str:

@@ -207,8 +207,9 @@ def test_yaml_that_python_cannot_make_is_refused(text: str, tmp_path: Path) -> N
 
 
 def test_an_override_with_half_a_letter_is_refused() -> None:
-    with pytest.raises(InputError, match="--set"):
-        load_config(None, ["detector.weights=\udc80x"])
+    for text in ("detector.weights=\udc80x", 'detector.weights="\\udcb4"', 'live.folder="a\\ud800"'):
+        with pytest.raises(InputError, match="--set"):
+            load_config(None, [text])
 
 
 def test_polygons_may_reach_far_beyond_the_picture() -> None:
