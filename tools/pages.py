@@ -108,6 +108,18 @@ TABLES = {
         {"name": "package", "version": "version", "3.11": "3.11", "3.12": "3.12", "3.13": "3.13"},
         "python -m tools.wheels --json benchmarks/wheels.json",
     ),
+    "fuzz": Figures(
+        "fuzz.json",
+        {
+            "name": "input",
+            "cases": "cases",
+            "refused": "refused in a line",
+            "crashes": "crashes",
+            "seconds": "seconds",
+            "engine": "changes by",
+        },
+        "python -m benchmarks.fuzz --json benchmarks/fuzz.json",
+    ),
 }
 
 
