@@ -65,7 +65,9 @@ export class Stream {
   close() {
     this.closed = true;
     clearTimeout(this.timer);
-    this.socket.close();
+    // One that is closed before it is open is an error to browsers.
+    if (this.socket.readyState === WebSocket.CONNECTING) this.socket.addEventListener("open", () => this.socket.close());
+    else this.socket.close();
   }
 }
 
