@@ -13,6 +13,7 @@ from app import (
     __version__,
     cli_association,
     cli_bench,
+    cli_cluster,
     cli_console,
     cli_gallery,
     cli_identity,
@@ -39,7 +40,7 @@ app.add_typer(cli_gallery.gallery, name="gallery")
 app.add_typer(cli_identity.identity, name="identity")
 for command in (
     *(cli_reid.teach, cli_reid.train, cli_reid.explain, cli_reid.export),
-    *(cli_live.track, cli_search.search, cli_simulation.simulate, cli_console.serve),
+    *(cli_cluster.cluster, cli_live.track, cli_search.search, cli_simulation.simulate, cli_console.serve),
 ):
     app.command()(command)
 evaluate.command("reid")(cli_reid.evaluate_reid)

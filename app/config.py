@@ -13,6 +13,7 @@ from pydantic import Field, field_validator, model_validator
 from app.addresses import check_form
 from app.config_association import AssociationConfig
 from app.config_base import Section
+from app.config_cluster import ClusterConfig
 from app.config_console import ConsoleConfig
 from app.config_events import EventsConfig
 from app.config_live import LiveConfig
@@ -236,6 +237,7 @@ class Config(Section):
 
     live: LiveConfig = Field(default=LiveConfig(), description="Cameras that are watched while they film.")
     events: EventsConfig = Field(default=EventsConfig(), description="Where what happens is told.")
+    cluster: ClusterConfig = Field(default=ClusterConfig(), description="Many processes, on one machine or many.")
     console: ConsoleConfig = Field(default=ConsoleConfig(), description="The web console.")
 
     def for_recordings(self) -> Config:

@@ -13,7 +13,7 @@ import torch
 from app.errors import InputError
 from app.gallery import CameraRow, Gallery, IdentityRow, LiveIndex, Sighting
 from app.gallery.choosing import MOST_SIGHTINGS
-from app.gallery.index_live import SHORTLIST, Found
+from app.gallery.found import SHORTLIST, Found, Searchable
 from app.gallery.packing import Dimensions
 from app.gallery.reasons import Reason, explain
 from reid_model.calibration import Calibration
@@ -95,7 +95,7 @@ def search(
     calibration: Calibration | None = None,
     origin: Mapping[str, object] | None = None,
     who: str | None = None,
-    index: LiveIndex | None = None,
+    index: Searchable | None = None,
     device: torch.device | None = None,
     people: int | None = None,
 ) -> list[Match]:
@@ -130,7 +130,8 @@ def search(
     """
     _check_request(gallery, query, top, start, end)
     names = None if cameras is None else [find_camera(gallery, name).name for name in cameras]
-    index = index or LiveIndex.open(gallery, device)
+    if index is None:
+        index = LiveIndex.open(gallery, device)
     if index is not None and index.model != gallery.model:
         raise ValueError(f"index: expected vectors of {gallery.model}, given {index.model}")
     if calibration is not None and calibration.matching != method:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from app.gallery.index_live import Found, LiveIndex
+from app.gallery.found import Found
+from app.gallery.index_live import LiveIndex
 from app.gallery.store import AuditEntry, CameraRow, Gallery, IdentityRow, Sighting, TrackletRow
 
 __all__ = ["AuditEntry", "CameraRow", "Found", "Gallery", "IdentityRow", "LiveIndex", "Sighting", "TrackletRow"]

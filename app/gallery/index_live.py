@@ -18,6 +18,7 @@ import numpy.typing as npt
 import torch
 
 from app.gallery.device_cells import CHUNK, DeviceCells
+from app.gallery.found import SHORTLIST, Found
 from app.gallery.index_columns import IDS, Columns, Layout, blocks, checked, encode, turn
 from app.gallery.index_part import Part, Positions, Query, Wish
 from app.gallery.index_reading import Batch, read
@@ -26,9 +27,6 @@ from app.gallery.snapshot import Held, SnapshotError
 from app.gallery.store import Gallery
 from reid_model.features import Features, FloatArray
 from reid_model.matching import Method
-
-SHORTLIST = 200
-"""Sightings that the first stage hands to the second, for each query crop."""
 
 WORTH_A_FILE = 20_000
 """Sightings from which a snapshot is written: fewer are read from the store within a second or two."""
@@ -47,23 +45,6 @@ PROBES = 16
 
 NEAR = 0.02
 """How far the cosine of a vector in 8 bits to the one stored may be from 1."""
-
-
-@dataclass(frozen=True, eq=False)
-class Found:
-    """What a search found, best first.
-
-    Attributes:
-        ids: Numbers of the sightings in the store, `(k,)` int64.
-        tracklets: Keys of their tracklets, `(k,)` int64.
-        distances: Distance to the nearest query crop, `(k,)`, float32 in [0, 2], ascending.
-        crops: Which query crop that was, `(k,)`.
-    """
-
-    ids: npt.NDArray[np.int64]
-    tracklets: npt.NDArray[np.int64]
-    distances: FloatArray
-    crops: npt.NDArray[np.intp]
 
 
 @dataclass(frozen=True, eq=False)

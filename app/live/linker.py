@@ -145,14 +145,17 @@ class Linker:
         """Tracklets that were offered or ended and are not in the gallery yet."""
         return len(self._inbox) + len(self._waiting) + len(self._spooled)
 
-    @property
-    def _spooled(self) -> set[Key]:
-        return set() if self._spool is None else self._spool.keys
+    def in_memory(self) -> set[Key]:
+        """Tracklets that have ended and are neither in the gallery nor on disk."""
+        return set(self._waiting)
 
     @property
     def _held_up(self) -> bool:
-        """Whether the gallery could not be written a moment ago."""
         return self._clock() < self._retry
+
+    @property
+    def _spooled(self) -> set[Key]:
+        return set() if self._spool is None else self._spool.keys
 
     # One step
 
@@ -200,9 +203,8 @@ class Linker:
                 self._waiting[key] = item.tracklet
             elif not held_up and self._is_due(key, item.tracklet, now):
                 due.setdefault(item.camera, []).append(item.tracklet)
-        if not held_up:
-            for (camera, _), tracklet in self._waiting.items():
-                due.setdefault(camera, []).append(tracklet)
+        for (camera, _), tracklet in () if held_up else self._waiting.items():
+            due.setdefault(camera, []).append(tracklet)
         seen: list[Reappearance] = []
         try:
             if self._spool is not None and not held_up:
@@ -328,10 +330,7 @@ class Linker:
         """Lets the associator decide, and writes who is who; the operator's word is taken first."""
         decisions: list[Decision] | None = None
         if self._held_up:
-            decisions = run()
-            self._unassigned.update(self._changed(decisions))
-            self._put_numbers_by()
-            return decisions
+            return self._decide_alone(run)
         try:
             # One transaction: no correction can come between a decision and its writing, and take a number that the
             # associator gives.
@@ -349,18 +348,20 @@ class Linker:
                 self._numbers_wait = False
         except InputError as error:
             self._failed(error)
-            if decisions is None:
-                decisions = run()
-                self._unassigned.update(self._changed(decisions))
-            self._put_numbers_by()
+            # What was decided already is put by once more, with nothing new.
+            made = decisions
+            decisions = self._decide_alone(run if made is None else lambda: made)
         return decisions
 
-    def _put_numbers_by(self) -> None:
-        """Puts on disk who is who, as far as the gallery does not know."""
+    def _decide_alone(self, run: Callable[[], list[Decision]]) -> list[Decision]:
+        """Decides without the gallery; who is who then waits on disk."""
+        decisions = run()
+        self._unassigned.update(self._changed(decisions))
         if self._spool is not None:
             with suppress(InputError):
                 self._spool.keep_numbers(self._unassigned, self._heeded)
                 self._numbers_wait = True
+        return decisions
 
     def _obey(self, connection: Connection) -> None:
         """Begins anew from what the gallery holds where the operator has said something since."""

@@ -11,22 +11,21 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
-from app.addresses import redacted, resolve
+from app.addresses import resolve
 from app.capture import Capture
 from app.capture.recording import prune, recordings
-from app.config import CameraConfig, Config
+from app.config import Config
 from app.detector import Detector
 from app.devices import processors
 from app.embedding import load_embedder
 from app.errors import InputError
 from app.events import EventHub, new_event
 from app.files import prepare_folder
-from app.gallery import CameraRow, Gallery
 from app.gallery.erasing import purge
 from app.gallery.growing import last_tracks
-from app.gallery.places import place_of
 from app.health import HealthServer, Verdict
 from app.live.linker import Linker
+from app.live.opening import camera_row, open_gallery
 from app.live.runtime import Runtime
 from app.live.spool import Spool
 from app.live.telling import Teller
@@ -249,21 +248,6 @@ def check_cameras(config: Config) -> None:
             raise InputError(f"cameras.{number}.source: {error}") from None
         if address.kind == "file" and not Path(address.text).exists():
             raise InputError(f"cameras.{number}.source: {camera.source}: no such file; check the path")
-
-
-def open_gallery(folder: Path, model_id: str, config: Config) -> Gallery:
-    """The gallery of a live run, which goes on where there is one.
-
-    Raises:
-        InputError: If it cannot be used, or holds another model's vectors.
-    """
-    place = place_of(config.gallery.url or folder / "gallery.db")
-    return Gallery.open_or_create(place, model_id, config=config.gallery)
-
-
-def camera_row(camera: CameraConfig) -> CameraRow:
-    """A live camera as the gallery knows it: without the password of its address, and of no fixed length."""
-    return CameraRow(camera.name, redacted(camera.source), camera.start, 0, 0, camera.analyse_fps, 0)
 
 
 def run_until_told(session: Session) -> None:

@@ -1,0 +1,1 @@
+"""Beyond one machine: camera workers, index shards by time and an associator as actors of Ray, over one store."""

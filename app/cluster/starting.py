@@ -1,0 +1,57 @@
+"""Ray, started on this machine or joined where it runs."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import Any
+
+from app.errors import InputError
+
+ROOT = str(Path(__file__).parents[2])
+
+PORT = 10001
+"""Where a Ray cluster takes clients, unless the address says otherwise."""
+
+
+def start(address: str, megabytes: int = 200, processors: int | None = None) -> None:
+    """Starts Ray on this machine, or joins one.
+
+    Args:
+        address: `local`: one is started here, and ends with the program; `auto`: the one that runs on this machine;
+            else the host, or `host:port`, of one that takes clients.
+        megabytes: Memory that processes share, of one started here.
+        processors: How many it is to give out, of one started here; None for those there are, and enough for all.
+
+    Raises:
+        InputError: If Ray is not installed, or none is there.
+    """
+    # Nobody is told that it is used.
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    try:
+        import ray
+    except ImportError:
+        raise InputError(
+            "a cluster needs Ray; install crowdtrace with its extra: pip install 'crowdtrace[cluster]'"
+        ) from None
+    environment = {"env_vars": {"PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}}
+    common: dict[str, Any] = {
+        "namespace": "crowdtrace",
+        "runtime_env": environment,
+        "logging_level": logging.WARNING,
+        "log_to_driver": False,
+    }
+    try:
+        if address == "local":
+            ray.init(num_cpus=processors, object_store_memory=megabytes << 20, include_dashboard=False, **common)
+        elif address == "auto":
+            ray.init(address="auto", **common)
+        else:
+            place = address if ":" in address else f"{address}:{PORT}"
+            ray.init(address=f"ray://{place}", **common)
+    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+        line = " ".join(str(error).split())[:120]
+        raise InputError(f"--address {address}: no Ray there ({line}); start one with `ray start --head`") from None

@@ -1,0 +1,95 @@
+"""The linker of cameras that other processes watch: takes what they have seen, and says what of it is safe."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from app.config import Config
+from app.events import Event, EventHub, from_association, from_reappearance
+from app.files import prepare_folder
+from app.gallery.growing import Key
+from app.live.linker import Linker, Outcome
+from app.live.opening import camera_row, open_gallery
+from app.live.spool import Spool
+from trackers import Tracklet
+
+
+@dataclass(frozen=True, eq=False)
+class Parcel:
+    """What a worker has seen since it last told.
+
+    Attributes:
+        growing: Camera and tracklet of each that goes on.
+        ended: The same of each that has ended.
+        withdrawn: Camera and number of those that turned out to be another's.
+        events: What happened.
+    """
+
+    growing: list[tuple[str, Tracklet]]
+    ended: list[tuple[str, Tracklet]]
+    withdrawn: list[Key]
+    events: list[Event]
+
+
+class Linking:
+    """A linker with its gallery, its file for what waits, and the events it has to tell.
+
+    Args:
+        config: Everything that is configured.
+        model_id: Of the vectors that come.
+
+    Raises:
+        InputError: If the gallery cannot be used.
+    """
+
+    def __init__(self, config: Config, model_id: str) -> None:
+        self._lock, self._closing = threading.Lock(), ExitStack()
+        folder = Path(config.live.folder)
+        prepare_folder(folder)
+        try:
+            self.gallery = self._closing.enter_context(open_gallery(folder, model_id, config))
+            for camera in config.cameras:
+                self.gallery.add_camera(camera_row(camera))
+            self._hub = EventHub(config.events, folder)
+            self._closing.callback(self._hub.close)
+            spool = Spool(folder / "waiting.db", config.live.waiting_megabytes << 20)
+            self._closing.callback(spool.close)
+            self.linker = Linker(self.gallery, config, self._tell, time.time, spool)
+        except BaseException:
+            self._closing.close()
+            raise
+
+    def take(self, parcel: Parcel) -> list[Key]:
+        """Takes in what was seen; gives the ended tracklets that are in the gallery, or on disk until they are."""
+        with self._lock:
+            for event in parcel.events:
+                self._hub.publish(event)
+            for camera, number in parcel.withdrawn:
+                self.linker.withdraw(camera, number)
+            for camera, tracklet in parcel.growing:
+                self.linker.offer(camera, [tracklet], finished=False)
+            for camera, tracklet in parcel.ended:
+                self.linker.offer(camera, [tracklet], finished=True)
+            self.linker.step()
+            ended = [(camera, int(tracklet.track_id)) for camera, tracklet in parcel.ended]
+            return [key for key in ended if key not in self.linker.in_memory()]
+
+    def step(self) -> None:
+        """Decides what can be decided by now."""
+        with self._lock:
+            self.linker.step()
+
+    def close(self) -> None:
+        """Decides everything that waits, and closes everything."""
+        with self._lock, self._closing:
+            self.linker.flush()
+
+    def _tell(self, outcome: Outcome) -> None:
+        for decision in outcome.decisions:
+            self._hub.publish(from_association(decision))
+        for seen in outcome.reappearances:
+            self._hub.publish(from_reappearance(seen))

@@ -1,0 +1,295 @@
+"""Many processes over one store: what shards find together, what a worker keeps until it is safe, who comes back."""
+
+import itertools
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from app.cluster.shard import Shard, owner
+from app.cluster.sharded import ShardedIndex
+from app.cluster.worker import Outbox, share
+from app.config import CameraConfig, Config
+from app.errors import InputError
+from app.gallery import Gallery, LiveIndex
+from app.gallery.erasing import purge
+from app.live.spool import Spool
+from app.search import search
+from tests.app.galleries import DAY, MODEL, camera, features, tracklet
+from tests.postgres import programs, server
+
+MEGABYTE = 1 << 20
+
+
+def shards_of(gallery, count, seconds=4.0):
+    made = [Shard(gallery, number, count, seconds) for number in range(count)]
+
+    def ask(query, top, wish):
+        return [each.search(query, top, **wish) for each in made], []
+
+    return made, ShardedIndex(gallery.model, ask)
+
+
+def grow(gallery, first, count):
+    for number in range(first, first + count):
+        name = ("east", "west")[number % 2]
+        gallery.add_tracklets(name, [tracklet(number, start=7 * number, exemplars=features(3, number))])
+
+
+def same(first, second):
+    """Result by result: the ranks, the tracklets, and what is said of them."""
+    rows = [
+        [(m.rank, m.camera, m.track, m.frame, m.distance, m.person, m.query) for m in each] for each in (first, second)
+    ]
+    assert rows[0] == rows[1]
+
+
+@settings(max_examples=12)
+@given(st.integers(0, 10**6), st.integers(1, 5), st.booleans(), st.sampled_from([None, ["west"]]), st.booleans())
+def test_shards_find_what_one_index_finds(tmp_path_factory, seed, count, exact, cameras, cut):
+    path = tmp_path_factory.mktemp("shards") / "gallery.db"
+    with Gallery.create(path, MODEL, clock=lambda: 1.0) as gallery:
+        for name in ("east", "west"):
+            gallery.add_camera(camera(name))
+        made, index = shards_of(gallery, count)
+        assert search(gallery, features(1, seed), index=index) == [], "nothing is stored yet"
+        grow(gallery, 1, 30)
+        for each in made:
+            each.sync()
+        grow(gallery, 31, 10)
+        for each in made:
+            each.sync()
+        assert sum(map(len, made)) == len(gallery.sighting_ids()) == 120
+        wish = {
+            "top": 15,
+            "exact": exact,
+            "cameras": cameras,
+            "start": 5.0 if cut else None,
+            "end": 15.0 if cut else None,
+        }
+        for query in (features(2, seed), features(1, 5)):
+            same(
+                search(gallery, query, index=index, **wish),
+                search(gallery, query, index=LiveIndex.open(gallery), **wish),
+            )
+
+
+def test_every_sighting_has_one_owner_and_what_is_gone_goes(tmp_path):
+    times = np.random.default_rng(0).uniform(0, 1e9, 1000)
+    owners = owner(times, 3600.0, 7)
+    assert set(owners.tolist()) == set(range(7))
+    np.testing.assert_array_equal(owners, (times // 3600).astype(int) % 7)
+    now = [0.0]
+    with Gallery.create(tmp_path / "gallery.db", MODEL, clock=lambda: now[0]) as gallery:
+        for name in ("east", "west"):
+            gallery.add_camera(camera(name))
+        grow(gallery, 1, 10)
+        made, _ = shards_of(gallery, 3)
+        assert {each.sync() for each in made} == {30}
+        now[0] = 20 * DAY
+        grow(gallery, 11, 4)
+        now[0] = 31 * DAY
+        purge(gallery)
+        for each in made:
+            each.sync()
+        ids = [each._index.ids() for each in made if each._index is not None]
+        assert sorted(itertools.chain(*ids)) == gallery.sighting_ids().tolist() == list(range(31, 43))
+
+
+def test_cameras_are_shared_out_whole():
+    cameras = [CameraConfig(name=f"c{number}", source="x.mp4") for number in range(7)]
+    parts = [share(cameras, 3, number) for number in range(3)]
+    assert sorted(each.name for part in parts for each in part) == [each.name for each in cameras]
+    assert max(map(len, parts)) - min(map(len, parts)) == 1
+
+
+def test_a_worker_keeps_what_ended_until_it_is_safe(tmp_path):
+    spool = Spool(tmp_path / "worker-0.db", 64 * MEGABYTE)
+    box, taken = Outbox(spool), []
+
+    def away(parcel):
+        raise RuntimeError("gone")
+
+    def half(parcel):
+        taken.append(parcel)
+        return [(name, item.track_id) for name, item in parcel.ended][:1]
+
+    box.offer("east", [tracklet(1, exemplars=features(2))], finished=False)
+    box.offer("east", [tracklet(2, exemplars=features(2)), tracklet(3)], finished=True)
+    box.withdraw("east", 9)
+    assert not box.send(away)
+    assert spool.keys == {("east", 2), ("east", 3)}
+    assert len(box) == 2
+    # The process dies; the next one has the file.
+    spool.close()
+    spool = Spool(spool.path, 64 * MEGABYTE)
+    again = Outbox(spool)
+    again.offer("east", [tracklet(4)], finished=True)
+    assert again.send(half)
+    assert {item.track_id for _, item in taken[-1].ended} == {2, 3, 4}
+    assert len(again) == 2
+    assert again.send(half)
+    assert again.send(half)
+    assert len(again) == 0
+    assert not spool.path.exists()
+    assert box.send(half)
+    assert taken[-1].withdrawn == [("east", 9)]
+
+
+# With Ray
+
+
+@pytest.fixture(scope="module")
+def postgres():
+    if programs() is None:
+        pytest.skip("PostgreSQL is not installed (Debian: apt-get install postgresql)")
+    with server() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cluster(postgres, tmp_path_factory):
+    import ray
+
+    from app.cluster.cluster import Cluster
+    from app.cluster.starting import start
+
+    config = Config.model_validate(
+        {
+            "gallery": {"url": postgres.address()},
+            "live": {"folder": str(tmp_path_factory.mktemp("cluster"))},
+            "cluster": {"shards": 3, "shard_cpus": 0.1, "slice_minutes": 0.1},
+            "association": {"wait_seconds": 1.0},
+        }
+    )
+    with Gallery.create(postgres.address(), MODEL) as gallery:
+        for name in ("east", "west"):
+            gallery.add_camera(camera(name))
+        grow(gallery, 1, 40)
+    start("local", megabytes=100, processors=4)
+    made = Cluster(config, MODEL)
+    try:
+        made.sync()
+        yield made
+    finally:
+        made.close()
+        ray.shutdown()
+
+
+def settled(cluster, seconds=15.0):
+    """Waits until all are there and answer; how long that took."""
+    begun = time.monotonic()
+    while cluster.away or cluster.search(features(1, 5)).missing:
+        assert time.monotonic() - begun < seconds
+        time.sleep(0.1)
+    return time.monotonic() - begun
+
+
+def pid_of(kept):
+    import ray
+
+    return ray.get(kept.handle.pid.remote(), timeout=20)
+
+
+def test_the_shards_of_a_cluster_find_what_one_index_finds(cluster):
+    settled(cluster, 40)
+    one = LiveIndex.open(cluster.gallery)
+    for query, exact in itertools.product((features(2, 7), features(1, 100)), (False, True)):
+        found = cluster.search(query, exact=exact, top=12)
+        assert found.missing == ()
+        same(found.matches, search(cluster.gallery, query, exact=exact, top=12, index=one))
+
+
+class Load:
+    """Tracklets without end, as a camera worker sends them, and what was acknowledged."""
+
+    def __init__(self, cluster, folder, first):
+        self.cluster, self.safe, self.over, self.number = cluster, set(), threading.Event(), first
+        self.box = Outbox(Spool(folder / f"worker-{first}.db", 64 * MEGABYTE))
+        self.answers, self.trouble = [], []
+        self.threads = [threading.Thread(target=self.send), threading.Thread(target=self.search)]
+
+    def deliver(self, parcel):
+        import ray
+
+        handle = self.cluster.associator.handle
+        if handle is None:
+            raise InputError("away")
+        safe = ray.get(handle.take.remote(parcel), timeout=10)
+        self.safe |= set(safe)
+        return safe
+
+    def send(self):
+        while not self.over.is_set():
+            now = time.time()
+            for _ in range(3):
+                self.number += 1
+                item = tracklet(self.number, exemplars=features(2, self.number))
+                moved = {"times": item.times + now, "exemplar_times": item.exemplar_times + now}
+                self.box.offer(
+                    "east", [type(item)(**{**{n: getattr(item, n) for n in item.__slots__}, **moved})], finished=True
+                )
+            self.box.send(self.deliver)
+            self.over.wait(0.1)
+        for _ in range(100):
+            if not len(self.box) or not self.box.send(self.deliver):
+                time.sleep(0.1)
+
+    def search(self):
+        while not self.over.wait(0.1):
+            begun = time.monotonic()
+            try:
+                answer = self.cluster.search(features(1, 5), top=3)
+                self.answers.append((answer.missing, len(answer.matches), time.monotonic() - begun))
+            except Exception as error:
+                self.trouble.append(error)
+
+    def __enter__(self):
+        for each in self.threads:
+            each.start()
+        return self
+
+    def __exit__(self, *_):
+        self.over.set()
+        for each in self.threads:
+            each.join()
+
+
+@pytest.mark.parametrize("victim", ["shard", "associator", "postgres"])
+def test_who_is_killed_under_load_comes_back_and_nothing_acknowledged_is_lost(cluster, postgres, tmp_path, victim):
+    settled(cluster, 40)
+    first = {"shard": 10_000, "associator": 20_000, "postgres": 30_000}[victim]
+    with Load(cluster, tmp_path, first) as load:
+        while not load.safe or not load.answers:
+            time.sleep(0.1)
+        if victim == "postgres":
+            postgres.stop()
+            time.sleep(1.0)
+            postgres.start()
+        else:
+            kept = cluster.shards[1] if victim == "shard" else cluster.associator
+            before = kept.restarts
+            os.kill(pid_of(kept), signal.SIGKILL)
+            while kept.restarts == before:
+                time.sleep(0.05)
+        took = settled(cluster, 15.0)
+        known = len(load.safe)
+        while len(load.safe) <= known + 3:
+            time.sleep(0.1)
+    assert took < 15
+    assert load.trouble == []
+    assert len(load.box) == 0
+    assert min(found for _, found, _ in load.answers) > 0
+    named = {each for missing, _, _ in load.answers for each in missing}
+    assert named == ({"shard 2 of 3"} if victim == "shard" else set())
+    stored = {(row.camera, row.track) for row in cluster.gallery.tracklets()}
+    assert load.safe <= stored
+    assert {("east", number) for number in range(first + 1, load.number + 1)} <= stored
+    cluster.sync()
+    one = LiveIndex.open(cluster.gallery)
+    same(cluster.search(features(1, 5)).matches, search(cluster.gallery, features(1, 5), index=one))
