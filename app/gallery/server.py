@@ -199,7 +199,9 @@ class Server(Place):
     def size(self, engine: Engine) -> int:
         """Bytes of the tables, their indexes and what is stored beside them."""
         with engine.connect() as connection:
-            query = text("SELECT sum(pg_total_relation_size(to_regclass(name))) FROM unnest(:names) AS name")
+            query = text(
+                "SELECT sum(pg_total_relation_size(to_regclass(name))) FROM unnest(CAST(:names AS text[])) AS name"
+            )
             return int(connection.scalar(query, {"names": list(Base.metadata.tables)}) or 0)
 
     def flush(self, engine: Engine) -> bool:

@@ -362,3 +362,14 @@ def test_what_waits_for_a_lock_and_what_is_lost_is_told_apart():
     assert explain(ReportedError("connection failed: FATAL:  sorry, too many clients already"))[0] == (
         "sorry, too many clients already"
     )
+
+
+def test_every_command_that_looks_after_a_gallery_works(filled, crowdtrace, tmp_path):
+    for words in (("gallery", "verify"), ("gallery", "purge"), ("gallery", "compact"), ("gallery", "follows")):
+        code, _, error = hidden(crowdtrace(*words, "--gallery", filled))
+        assert (code, error) == (0, ""), words
+    with Gallery.open(filled) as gallery:
+        assert gallery.size() > 100_000
+    code, _, _ = crowdtrace("gallery", "backup", "--gallery", filled, "--output", tmp_path / "saved.db")
+    assert code == 0
+    same(everything(tmp_path / "saved.db", read_only=True), everything(filled, read_only=True))
