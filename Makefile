@@ -82,6 +82,7 @@ bench: install
 endure: install
 	$(BIN)/python -m benchmarks.endure --json benchmarks/endure.json
 	$(BIN)/python -m benchmarks.live_faults --json benchmarks/live_faults.json
+	$(BIN)/python -m benchmarks.cluster --json benchmarks/cluster.json
 	$(BIN)/python -m benchmarks.fuzz --json benchmarks/fuzz.json
 	$(BIN)/python -m tools.package
 
