@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from hashlib import sha256
 from typing import TYPE_CHECKING
 
@@ -30,7 +32,8 @@ def crowdtrace(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
         monkeypatch.setattr(sys, "argv", ["crowdtrace", *map(str, words)])
         capsys.readouterr()
         try:
-            main()
+            with log_as_it_was():
+                main()
             code = 0
         except SystemExit as error:
             code = int(error.code or 0)
@@ -38,6 +41,19 @@ def crowdtrace(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPat
         return code, captured.out, captured.err
 
     return call
+
+
+@contextmanager
+def log_as_it_was() -> Iterator[None]:
+    """Undoes what a command does to the log, which would go on to a standard error that is closed by then."""
+    root, ours = logging.getLogger(), logging.getLogger("app")
+    handlers, levels = list(root.handlers), (root.level, ours.level)
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(levels[0])
+        ours.setLevel(levels[1])
 
 
 @pytest.fixture(scope="module", autouse=True)

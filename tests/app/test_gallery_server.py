@@ -242,7 +242,8 @@ def small_disk(postgres):
             connection.execute("ALTER TABLE IF EXISTS full_disk.vectors SET TABLESPACE pg_default")
             connection.execute("CHECKPOINT")
             connection.execute("DROP TABLESPACE small")
-        subprocess.run(["umount", folder], check=True)
+        # Detached at once, and gone when the server's background processes have closed what they held there.
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def fill_up(connection, schema, tablespace):

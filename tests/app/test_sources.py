@@ -137,9 +137,12 @@ def test_truncated_video_gives_what_decodes_and_a_warning(tmp_path: Path) -> Non
     path = write_video(tmp_path / "cut.mp4", list(range(100)), FRAME, faststart=True, **B_FRAMES)
     path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
     source = open_path(path)
-    numbers = [number_in(frame.image) for frame in source]
+    frames = list(source)
+    numbers = [number_in(frame.image) for frame in frames]
     assert 20 < len(numbers) < 100
-    assert numbers == list(range(len(numbers)))
+    assert numbers == [frame.index for frame in frames]
+    # A picture is stored before those between it and the last one, so some of these may be cut off before it.
+    assert numbers[:-3] == list(range(len(numbers) - 3))
     assert any("cut off" in warning and f"{len(numbers)} of 100" in warning for warning in source.warnings)
 
 
