@@ -13,8 +13,11 @@ from app.cli_options import Overrides
 
 def serve(
     gallery: Annotated[
-        Path | None,
-        typer.Option("--gallery", help="gallery.db, or the folder that holds it: the console over recordings."),
+        str | None,
+        typer.Option(
+            "--gallery",
+            help="gallery.db, the folder that holds it, or a postgresql:// address: the console over recordings.",
+        ),
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on, instead of console.host.")] = None,
     port: Annotated[

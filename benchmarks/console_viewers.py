@@ -1,11 +1,13 @@
 """Many browsers on one wall: what each gets, and what a search takes meanwhile.
 
-python -m benchmarks.console_viewers --gallery DIR [--viewers N] [--seconds N] [--json FILE]
+python -m benchmarks.console_viewers --gallery DIR [--viewers N …] [--seconds N] [--json FILE]
+python -m benchmarks.console_viewers --live [--scene DIR] [--viewers N …] [--seconds N] [--rounds N] [--json FILE]
 
-DIR is a folder that `annotate` or `demo` wrote; it is copied and served with the console's defaults. Each viewer holds
-a WebSocket and plays all cameras from one of four moments, and asks for the next picture of a camera when it has the
-last, as the page does; pictures are 640 pixels wide. Beside them somebody searches, half a second after the last
-answer, and does the same when nobody watches. The viewers run on the same machine and take their share of it.
+The second is over live cameras; `benchmarks/console_viewers_live.py` says how. Of the first: DIR is a folder that
+`annotate` or `demo` wrote; it is copied and served with the console's defaults. Each viewer holds a WebSocket and plays
+all cameras from one of four moments, and asks for the next picture of a camera when it has the last, as the page does;
+pictures are 640 pixels wide. Beside them somebody searches, half a second after the last answer, and does the same when
+nobody watches. The viewers run on the same machine and take their share of it.
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from websockets.asyncio.client import connect
 
 from app.gallery.store import gallery_file
 from app.reports import print_results
+from benchmarks import console_viewers_live
 from benchmarks.console_browser import PASSWORD, opened
 
 WIDTH = 640
@@ -109,11 +112,19 @@ async def together(address: str, headers: dict[str, str], viewers: int, seconds:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--gallery", type=Path, required=True)
-    parser.add_argument("--viewers", type=int, default=50)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--gallery", type=Path)
+    what.add_argument("--live", action="store_true")
+    parser.add_argument("--scene", type=Path, help="a simulated scene of cam1 to cam4, instead of a new one")
+    parser.add_argument("--viewers", type=int, nargs="+", default=[0, 10, 50])
     parser.add_argument("--seconds", type=float, default=30)
+    parser.add_argument("--rounds", type=int, default=2, help="live")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
+    if given.live:
+        results = console_viewers_live.measure(given.scene, given.viewers, given.seconds, given.rounds)
+        print_results("console_viewers_live", results, given.json)
+        return
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(gallery_file(given.gallery), Path(folder) / "gallery.db")
         with opened(Path(folder)) as console:
@@ -123,7 +134,7 @@ def main() -> None:
             with ThreadPoolExecutor(1) as thread:
                 results = [
                     thread.submit(asyncio.run, together(console.address, headers, viewers, given.seconds)).result()
-                    for viewers in (0, given.viewers)
+                    for viewers in given.viewers
                 ]
     print_results("console_viewers", results, given.json)
 

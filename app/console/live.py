@@ -7,7 +7,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import uvicorn
 
@@ -19,7 +18,7 @@ from app.console.state import Console
 from app.embedding import load_embedder
 from app.errors import InputError
 from app.events import Event
-from app.gallery import Gallery
+from app.live.opening import open_gallery
 from app.live.session import Session, check_cameras, run_until_told
 
 log = logging.getLogger(__name__)
@@ -58,7 +57,7 @@ def serve_live(
         hand_out(console.gallery, new_password, say)
         names = ", ".join(camera.name for camera in config.cameras)
         say(f"watching {names}; Ctrl-C ends it")
-        say(f"gallery: {session.folder / 'gallery.db'}")
+        say(f"gallery: {session.gallery.path}")
         if session.health is not None:
             say(f"figures: http://{config.events.metrics_host}:{session.health.port}/metrics")
         server = make_server(console, lambda: session.stopping)
@@ -88,8 +87,7 @@ def console_over(session: Session) -> Iterator[Console]:
     """
     config = session.config
     embedder = load_embedder(config.embedder)
-    path = Path(session.folder) / "gallery.db"
-    with Gallery.open(path, model_id=embedder.model_id, config=config.gallery) as gallery, ExitStack() as closing:
+    with open_gallery(session.folder, embedder.model_id, config) as gallery, ExitStack() as closing:
         wall = LiveWall(session.capture.states, session.linker.identity_of)
         closing.callback(wall.close)
         finder = Finder(gallery, config, wall, embedder, age=INDEX_AGE)

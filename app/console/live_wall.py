@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -30,8 +32,17 @@ STATE_SECONDS = 1.0
 ENCODERS = 1
 """Threads that make pictures: the cameras' frames are analysed on the other processors."""
 
+NICE = 10
+"""How far those threads stand back."""
+
 Key = tuple[str, int]
 """Camera and track number."""
+
+
+def stand_back() -> None:
+    """Leaves the processors to the other threads where those want them; where threads have no priority, nothing."""
+    with suppress(OSError):
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICE)
 
 
 @dataclass(eq=False)
@@ -77,7 +88,7 @@ class LiveWall:
         self._given: OrderedDict[Key, tuple[float, Picture]] = OrderedDict()
         self._bytes = 0
         self._listeners: list[Callable[[], None]] = []
-        self._pool = ThreadPoolExecutor(ENCODERS, thread_name_prefix="pictures")
+        self._pool = ThreadPoolExecutor(ENCODERS, thread_name_prefix="pictures", initializer=stand_back)
 
     # From the loop of the run
 

@@ -26,11 +26,11 @@ GRACE_SECONDS = 3
 """Time for answers under way when the console is stopped; pages that watch are cut off then."""
 
 
-def serve_gallery(path: Path, config: Config, new_password: str | None, say: Callable[[str], None]) -> None:
+def serve_gallery(path: Path | str, config: Config, new_password: str | None, say: Callable[[str], None]) -> None:
     """Serves the console over a recorded folder until it is stopped.
 
     Args:
-        path: gallery.db, or the folder that holds it.
+        path: gallery.db, the folder that holds it, or the address of a gallery on a server.
         config: Settings.
         new_password: Name of a user who is to get a one-time password; None for nobody.
         say: Told a line for the one who started it.

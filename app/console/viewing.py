@@ -19,7 +19,7 @@ from app.console.models import Time
 from app.console.wall import WIDTHS, Shown, pack_facts
 from app.errors import InputError
 
-SHARE = 0.05
+SHARE = 0.02
 """Part of the machine's processors that pictures for viewers may take."""
 
 LOOK_SECONDS = 1.0
