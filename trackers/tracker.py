@@ -7,7 +7,8 @@ The order of work in a frame, with what each part is taken from:
 2. Trusted boxes go to confirmed tracks, the lost ones included, then low-score boxes to those seen lately (ByteTrack,
    Zhang et al. 2022), then what is left to candidates.
 3. The boxes whose features could change that, or show a person better, are embedded by the caller (crops.py).
-4. `update` prices again with the features and finds lost people among the boxes no confirmed track has.
+4. `update` prices again with the features and finds lost people among the boxes no confirmed track has
+   (recognition.py).
 5. What is still nobody's begins a candidate; candidates seen often enough get a number; tracks unseen too long end.
 """
 
@@ -22,15 +23,15 @@ import supervision as sv
 
 from reid_model.features import Features
 from trackers import gates
-from trackers.appearance import Crops, Exemplars, Strangers
-from trackers.assignment import assign, assign_pairs, leading
+from trackers.assignment import assign_pairs
 from trackers.config import TrackerConfig
-from trackers.crops import Allowance, Need, choose, contested
+from trackers.crops import Allowance, choose
 from trackers.frame import Frame, usable
 from trackers.gates import Mask
 from trackers.motion import Affine, Array, MotionModel, Steady, moved_centres, to_centre, to_corners
 from trackers.pairs import Pairs
 from trackers.purity import taken_apart
+from trackers.recognition import Recognition
 from trackers.tracklet import Book, Ids, Image, Tracklet, record
 from trackers.tracks import Tracks
 
@@ -38,12 +39,6 @@ Indices = npt.NDArray[np.intp]
 
 STEP = 1e-3
 """Seconds that pass between two frames whose times do not advance."""
-
-COMPARED = 3
-"""Other people of the frame that each crop is compared with, to know how far apart different people are."""
-
-LOOK_AGAIN = 0.2
-"""Seconds between two looks at a track just confirmed, for whether it is somebody who was lost."""
 
 
 class Tracker:
@@ -63,8 +58,7 @@ class Tracker:
         self.config = config or TrackerConfig()
         self._motion = MotionModel(self.config)
         self._steady = Steady(self.config.steadiness)
-        self._exemplars = Exemplars(self.config.exemplars)
-        self._strangers = Strangers(self.config.appearance_neutral)
+        self._looks = Recognition(self.config)
         self._book = Book()
         self._allowance = Allowance(self.config)
         self._next_key, self._next_number = 1, first_number
@@ -105,7 +99,7 @@ class Tracker:
         )
         allowed = self._allowance.after(step)
         if allowed and len(boxes):
-            self._frame.crops = choose(self._need(self._frame), self.config, allowed)
+            self._frame.crops = choose(self._looks.need(self._tracks, self._clock, self._frame), self.config, allowed)
             self._allowance.spend(len(self._frame.crops))
         return source[self._frame.crops]
 
@@ -132,17 +126,17 @@ class Tracker:
             if given is not None and len(given) != len(frame.crops):
                 raise ValueError(f"{name}: expected {len(frame.crops)} as observe returned, given {len(given)}")
         if features is not None:
-            self._exemplars.check(features)
+            self._looks.exemplars.check(features)
         self._frame = None
         match = frame.match
         if features is not None and len(features):
-            match = self._matched(self._told(frame, features), frame.scores)
+            match = self._matched(self._looks.told(self._tracks, frame, features), frame.scores)
             match = self._refound(frame, match, features)
         self._correct(frame, match)
         match = np.concatenate([match, self._born(frame, match)])
         if features is not None and len(features):
-            self._compare(frame, match, features)
-            self._learn(frame, match, features, crops)
+            self._looks.compare(self._tracks, frame, match, features)
+            self._looks.learn(self._tracks, self._clock, frame, match, features, crops)
         match = self._end(frame, match)
         self._confirm()
         return self._output(frame, match)
@@ -194,7 +188,7 @@ class Tracker:
         rows = np.flatnonzero(tracks.confirmed)
         rows = rows[np.argsort(tracks.numbers[rows], kind="stable")]
         return [
-            record(number, self._book.thinned(key, most), self._exemplars.views(key))
+            record(number, self._book.thinned(key, most), self._looks.exemplars.views(key))
             for key, number in zip(tracks.keys[rows].tolist(), tracks.numbers[rows].tolist(), strict=True)
         ]
 
@@ -259,87 +253,17 @@ class Tracker:
 
     # ---- appearance ----
 
-    def _need(self, frame: Frame) -> Need:
-        tracks, config, count = self._tracks, self.config, len(frame.boxes)
-        owner = frame.owners(frame.match)
-        owned = owner >= 0
-        sure, named = owned.copy(), owned.copy()
-        sure[owned] = self._settled()[owner[owned]]
-        named[owned] = tracks.confirmed[owner[owned]]
-        known = self._exemplars.known(tracks.keys)
-        age, life, new = np.zeros(count), np.zeros(count), np.zeros(count, np.bool_)
-        age[owned] = np.minimum(self._clock - tracks.learned[owner[owned]], 100.0)
-        life[owned] = self._clock - tracks.born[owner[owned]]
-        # A faint candidate waits: most of them are nobody.
-        new[owned] = ~known[owner[owned]] & (tracks.firm | tracks.confirmed)[owner[owned]]
-        looked, returning = np.zeros(count, np.bool_), (frame.scores >= config.high_score) & ~sure
-        looked[frame.cost.columns[known[frame.cost.rows]]] = True
-        returning &= ~named | (age >= LOOK_AGAIN)
-        returning[returning] = self._reach(self._lost(frame.match), frame.boxes[returning]).any(axis=0)
-        return Need(
-            contested=contested(frame.cost, count, config.high_cost, config.appearance_weight) & looked,
-            returning=returning,
-            new=new,
-            age=age,
-            life=life,
-            covered=frame.covered,
-            height=frame.boxes[:, 3] - frame.boxes[:, 1],
-            score=frame.scores,
-        )
-
-    def _settled(self) -> Mask:
-        """Tracks known for so long that they are nobody who was lost, shape `(n,)`."""
-        return self._tracks.confirmed & (self._clock - self._tracks.born > self.config.refind_young)
-
-    def _lost(self, match: Indices) -> Indices:
-        """Confirmed tracks without a box that can be found again by appearance."""
-        tracks = self._tracks
-        missing = tracks.confirmed & (match < 0) & (self._clock - tracks.seen <= self.config.refind_seconds)
-        rows = np.flatnonzero(missing)
-        return rows[self._exemplars.known(tracks.keys[rows])]
-
-    def _reach(self, rows: Indices, boxes: Array) -> Mask:
-        tracks = self._tracks
-        motion = tracks.motion
-        elapsed = self._clock - tracks.seen[rows]
-        return gates.reachable(motion.position[rows], motion.scale[rows], elapsed, self.config.walking_speed, boxes)
-
-    def _told(self, frame: Frame, features: Features) -> Pairs:
-        """The costs with what appearance takes from (or adds to) those of the crops' pairs of which views are known."""
-        cost, place = frame.cost, np.full(len(frame.boxes), -1, np.intp)
-        place[frame.crops] = np.arange(len(frame.crops))
-        known = self._exemplars.known(self._tracks.keys)
-        which = np.flatnonzero((place[cost.columns] >= 0) & known[cost.rows])
-        which = which[np.lexsort((place[cost.columns[which]], cost.rows[which]))]
-        keys = self._tracks.keys[cost.rows[which]]
-        distance, mass = self._exemplars.distances(features, place[cost.columns[which]], keys)
-        belief = np.minimum(mass / self.config.full_mass, 1.0)
-        told = cost.values.copy()
-        told[which] -= self.config.appearance_weight * belief * self._strangers.speaks(distance)
-        return Pairs(cost.rows, cost.columns, told)
-
     def _refound(self, frame: Frame, match: Indices, features: Features) -> Indices:
         """Gives boxes that no settled track has to lost tracks that look the same.
 
         A candidate or young track that holds such a box is the lost person's: its boxes go to the lost track. People
         come back half hidden, and by the time that they can be recognised they may have been confirmed as somebody new.
         """
-        tracks, config = self._tracks, self.config
-        lost, owner = self._lost(match), frame.owners(match)[frame.crops]
-        if not len(lost):
-            return match
-        # A candidate that was seen beside the lost person is somebody else.
-        since = np.where(owner >= 0, np.where(self._settled()[owner], -np.inf, tracks.born[owner]), np.inf)
-        reach = self._reach(lost, frame.boxes[frame.crops]) & (tracks.seen[lost][:, None] < since)
-        rows, crops = np.nonzero(reach)
-        distance, mass = self._exemplars.distances(features, crops, tracks.keys[lost[rows]])
-        cost = np.full(reach.shape, 9.0)
-        cost[rows, crops] = np.where(mass >= config.refind_mass * config.full_mass, distance, 9.0)
-        row, crop = assign(cost, leading(cost, config.refind_margin), config.refind_share * self._strangers.neutral)
-        match = match.copy()
-        for track, candidate, box in zip(
-            lost[row].tolist(), owner[crop].tolist(), frame.crops[crop].tolist(), strict=True
-        ):
+        tracks = self._tracks
+        lost, crops = self._looks.found_again(tracks, self._clock, frame, match, features)
+        boxes, match = frame.crops[crops], match.copy()
+        owner = frame.owners(match)[boxes]
+        for track, candidate, box in zip(lost.tolist(), owner.tolist(), boxes.tolist(), strict=True):
             if candidate >= 0:
                 self._adopt(track, candidate)
                 match[candidate] = -1
@@ -353,54 +277,9 @@ class Tracker:
         tracks = self._tracks
         tracks.motion[np.array([track])] = tracks.motion[np.array([candidate])]
         self._book.rename(int(tracks.keys[candidate]), int(tracks.keys[track]))
-        self._exemplars.forget(int(tracks.keys[candidate]))
+        self._looks.exemplars.forget(int(tracks.keys[candidate]))
         tracks.hits[track] += tracks.hits[candidate]
         tracks.hits[candidate] = tracks.numbers[candidate] = 0
-
-    def _compare(self, frame: Frame, match: Indices, features: Features) -> None:
-        """Measures how far each crop is from a few of the other people in the frame."""
-        rows = np.flatnonzero((match >= 0) & self._exemplars.known(self._tracks.keys))
-        # The first few from a place that moves on with every frame, so that everybody has a turn. No crop is touched
-        # by so many boxes that all those looked at are among them.
-        most = int(np.bincount(frame.overlap.columns, minlength=1).max())
-        rows = np.roll(rows, -frame.number % max(len(rows), 1))[: most + COMPARED]
-        apart = gates.iou(frame.boxes[match[rows]], frame.boxes[frame.crops]) == 0
-        row, crop = np.nonzero(apart & (np.cumsum(apart, axis=0) <= COMPARED))
-        self._strangers.note(self._exemplars.distances(features, crop, self._tracks.keys[rows[row]])[0])
-
-    def _learn(self, frame: Frame, match: Indices, features: Features, images: Sequence[Image] | None) -> None:
-        owner = frame.owners(match)
-        crops = np.flatnonzero((owner[frame.crops] >= 0) & (frame.covered[frame.crops] <= self.config.learn_covered))
-        crops = crops[self._own(frame, crops, owner, features)]
-        owners = owner[frame.crops[crops]]
-        self._tracks.learned[owners] = self._clock
-        self._exemplars.learn(
-            self._tracks.keys[owners],
-            Crops(
-                features[crops],
-                frame.number,
-                frame.time,
-                frame.boxes[frame.crops[crops]],
-                [None if images is None else images[crop] for crop in crops.tolist()],
-            ),
-        )
-
-    def _own(self, frame: Frame, crops: Indices, owner: Indices, features: Features) -> Mask:
-        """Which crops surely show their tracks' own people, shape `(k,)`.
-
-        A view of somebody else, once learned, holds the track to both: so a crop is learned from a box that no other
-        touches, or when it looks like the views there are.
-        """
-        boxes = frame.crops[crops]
-        keys = self._tracks.keys[owner[boxes]]
-        others = frame.overlap[frame.overlap.rows != frame.overlap.columns]
-        beside = others.greatest(len(frame.boxes))[boxes]
-        known = self._exemplars.known(keys)
-        sure = ~known | (beside <= self.config.learn_overlap)
-        rows = np.flatnonzero(~sure)
-        distance, _ = self._exemplars.distances(features, crops[rows], keys[rows])
-        sure[rows] = distance <= self._strangers.neutral
-        return np.asarray(sure, np.bool_)
 
     # ---- lifecycle ----
 
@@ -470,9 +349,11 @@ class Tracker:
         if not over.any():
             return
         for key, number in zip(self._tracks.keys[over].tolist(), self._tracks.numbers[over].tolist(), strict=True):
-            rows, views = self._book.tear_out(key), self._exemplars.forget(key)
+            rows, views = self._book.tear_out(key), self._looks.exemplars.forget(key)
             if number:
-                parts = taken_apart(record(number, rows, views), self._strangers.distance(self.config.change_share))
+                parts = taken_apart(
+                    record(number, rows, views), self._looks.strangers.distance(self.config.change_share)
+                )
                 self._ended += [parts[0], *(dataclasses.replace(part, track_id=self._number()) for part in parts[1:])]
         self._tracks = self._tracks.kept(~over)
 

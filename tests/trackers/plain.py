@@ -7,7 +7,7 @@ import numpy as np
 from trackers import Tracker, gates
 from trackers.assignment import assign
 from trackers.pairs import Pairs
-from trackers.tracker import COMPARED, LOOK_AGAIN
+from trackers.recognition import COMPARED, LOOK_AGAIN, Recognition
 
 
 def plain_touching(first, second):
@@ -35,8 +35,58 @@ def matrices(pairs, shape):
     return values, which
 
 
+class PlainRecognition(Recognition):
+    """What looks add, as a matrix."""
+
+    def need(self, tracks, clock, frame):
+        need = super().need(tracks, clock, frame)
+        config = self._config
+        cost, allowed = matrices(frame.cost, (len(tracks), len(frame.boxes)))
+        known = self.exemplars.known(tracks.keys)
+        contested = plain_contested(cost, allowed, config.high_cost, config.appearance_weight)
+        assert (need.contested == contested & (allowed & known[:, None]).any(axis=0)).all()
+        owner = frame.owners(frame.match)
+        named = (owner >= 0) & np.append(tracks.confirmed, False)[owner]
+        known_for = clock - np.append(tracks.born, 0.0)[owner]
+        looked = clock - np.append(tracks.learned, 0.0)[owner]
+        sure = named & ((known_for > config.refind_young) | (looked < LOOK_AGAIN))
+        there = self.reach(tracks, clock, self.lost(tracks, clock, frame.match), frame.boxes).any(axis=0)
+        assert (need.returning == (frame.scores >= config.high_score) & ~sure & there).all()
+        return need
+
+    def told(self, tracks, frame, features):
+        cost, allowed = matrices(frame.cost, (len(tracks), len(frame.boxes)))
+        known = self.exemplars.known(tracks.keys)
+        rows, crops = np.nonzero(allowed[:, frame.crops] & known[:, None])
+        distance, mass = self.exemplars.distances(features, crops, tracks.keys[rows])
+        belief = np.minimum(mass / self._config.full_mass, 1.0)
+        cost[rows, frame.crops[crops]] -= self._config.appearance_weight * belief * self.strangers.speaks(distance)
+        return Pairs.of(cost, allowed)
+
+    def compare(self, tracks, frame, match, features):
+        rows = np.flatnonzero((match >= 0) & self.exemplars.known(tracks.keys))
+        apart = gates.iou(frame.boxes, frame.boxes)[np.ix_(match[rows], frame.crops)] == 0
+        turn = np.roll(np.arange(len(rows)), -frame.number % max(len(rows), 1))
+        apart, rows = apart[turn], rows[turn]
+        row, crop = np.nonzero(apart & (np.cumsum(apart, axis=0) <= COMPARED))
+        self.strangers.note(self.exemplars.distances(features, crop, tracks.keys[rows[row]])[0])
+
+    def _own(self, tracks, frame, crops, owner, features):
+        boxes = frame.crops[crops]
+        overlap = gates.iou(frame.boxes, frame.boxes)
+        np.fill_diagonal(overlap, 0)
+        beside = overlap.max(axis=1, initial=0)
+        others = frame.overlap[frame.overlap.rows != frame.overlap.columns]
+        assert (others.greatest(len(frame.boxes))[boxes] == beside[boxes]).all()
+        return super()._own(tracks, frame, crops, owner, features)
+
+
 class PlainTracker(Tracker):
     """Each step as a matrix."""
+
+    def __init__(self, config=None):
+        super().__init__(config)
+        self._looks = PlainRecognition(self.config)
 
     def _costs(self, boxes):
         motion, config = self._tracks.motion, self.config
@@ -68,48 +118,6 @@ class PlainTracker(Tracker):
             row, column = assign(cost[block], allowed[block], limit)
             match[rows[row]] = columns[column]
         return match
-
-    def _need(self, frame):
-        need = super()._need(frame)
-        config, tracks = self.config, self._tracks
-        cost, allowed = matrices(frame.cost, (len(tracks), len(frame.boxes)))
-        known = self._exemplars.known(tracks.keys)
-        contested = plain_contested(cost, allowed, config.high_cost, config.appearance_weight)
-        assert (need.contested == contested & (allowed & known[:, None]).any(axis=0)).all()
-        owner = frame.owners(frame.match)
-        named = (owner >= 0) & np.append(tracks.confirmed, False)[owner]
-        known_for = self._clock - np.append(tracks.born, 0.0)[owner]
-        looked = self._clock - np.append(tracks.learned, 0.0)[owner]
-        sure = named & ((known_for > config.refind_young) | (looked < LOOK_AGAIN))
-        there = self._reach(self._lost(frame.match), frame.boxes).any(axis=0)
-        assert (need.returning == (frame.scores >= config.high_score) & ~sure & there).all()
-        return need
-
-    def _told(self, frame, features):
-        cost, allowed = matrices(frame.cost, (len(self._tracks), len(frame.boxes)))
-        known = self._exemplars.known(self._tracks.keys)
-        rows, crops = np.nonzero(allowed[:, frame.crops] & known[:, None])
-        distance, mass = self._exemplars.distances(features, crops, self._tracks.keys[rows])
-        belief = np.minimum(mass / self.config.full_mass, 1.0)
-        cost[rows, frame.crops[crops]] -= self.config.appearance_weight * belief * self._strangers.speaks(distance)
-        return Pairs.of(cost, allowed)
-
-    def _compare(self, frame, match, features):
-        rows = np.flatnonzero((match >= 0) & self._exemplars.known(self._tracks.keys))
-        apart = gates.iou(frame.boxes, frame.boxes)[np.ix_(match[rows], frame.crops)] == 0
-        turn = np.roll(np.arange(len(rows)), -frame.number % max(len(rows), 1))
-        apart, rows = apart[turn], rows[turn]
-        row, crop = np.nonzero(apart & (np.cumsum(apart, axis=0) <= COMPARED))
-        self._strangers.note(self._exemplars.distances(features, crop, self._tracks.keys[rows[row]])[0])
-
-    def _own(self, frame, crops, owner, features):
-        boxes = frame.crops[crops]
-        overlap = gates.iou(frame.boxes, frame.boxes)
-        np.fill_diagonal(overlap, 0)
-        beside = overlap.max(axis=1, initial=0)
-        others = frame.overlap[frame.overlap.rows != frame.overlap.columns]
-        assert (others.greatest(len(frame.boxes))[boxes] == beside[boxes]).all()
-        return super()._own(frame, crops, owner, features)
 
     def _duplicates(self, frame, match):
         rows = np.flatnonzero(match >= 0)
