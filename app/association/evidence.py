@@ -131,7 +131,7 @@ class Evidence:
         mine, theirs = np.flatnonzero(memory.slot[rows] >= 0), np.flatnonzero(memory.slot[others] >= 0)
         block = np.ix_(mine, theirs)
         slots, other = memory.slot[rows[mine]], memory.slot[others[theirs]]
-        distances[block] = self._looks.compare(slots, other, never[block], self.limit)
+        distances[block] = self._looks.compare(slots, other, never[block], self.limit, again=not learn)
         at_once = self._at_once(rows, others)
         self._room()
         self._learn(rows, others, distances, at_once, stand=learn)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 from app.association.cameras import CameraLooks, Said, Shifts, shifted
 from app.association.cells import Cells
 from app.association.distance import LEAST_WEIGHT, IntArray, believed, chosen_pairs, doubt, mean_of_closest
+from app.association.remembered import MOST_STATES, Remembered
 from app.config_association import AssociationConfig
 from reid_model.features import Features, FloatArray
 
@@ -34,6 +35,12 @@ ROOM = 64
 BLOCK = 32
 """New tracklets compared at once, to bound memory."""
 
+PAIRS = 512
+"""Pairs of tracklets measured at once, likewise."""
+
+FEW = 4
+"""So many times as many as are preselected are few enough to compare the views of all with those of all."""
+
 POOLED_SHARE = {"global": 1.0, "local": 0.0, "gasm": 0.5, "gated": 0.5, "symmetric": 0.5}
 """Share of the pooled distance in that of each method."""
 
@@ -50,7 +57,8 @@ class Looks:
         self._config = config
         self._free: list[int] = []
         self._waiting: dict[int, tuple[FloatArray, FloatArray]] = {}
-        self._used = 0
+        self._used = self._states = 0
+        self._remembered = Remembered()
         self._sizes: tuple[int, ...] = ()
         self._cameras: CameraLooks | None = None
         self._shifts = Shifts(np.zeros((0, 0)), np.zeros((0, 0)))
@@ -92,7 +100,13 @@ class Looks:
         self._free.append(slot)
 
     def compare(
-        self, slots: IntArray, others: IntArray, forbidden: BoolArray, limit: float | None = None
+        self,
+        slots: IntArray,
+        others: IntArray,
+        forbidden: BoolArray,
+        limit: float | None = None,
+        *,
+        again: bool = False,
     ) -> FloatArray:
         """The distance of tracklets to others, as `tracklet_distances` has it.
 
@@ -101,6 +115,7 @@ class Looks:
             others: Of m tracklets.
             forbidden: Pairs that can never be one person, `(n, m)`: not compared.
             limit: Largest distance at which two are linked now, among so many people; the threshold where left out.
+            again: Whether these will be compared again soon: what is measured now is then remembered.
 
         Returns:
             Distances `(n, m)`, infinite where forbidden or both are the same; over the threshold where two are not
@@ -110,15 +125,27 @@ class Looks:
         if not len(slots) or not len(others):
             return np.full(forbidden.shape, np.inf, np.float32)
         worth = self._config.threshold if limit is None else min(self._config.threshold, limit + BEYOND)
-        means = self._mean[others]
-        blocks = range(0, len(slots), BLOCK)
-        return np.concatenate(
-            [self._compare(slots[i : i + BLOCK], others, means, forbidden[i : i + BLOCK], worth) for i in blocks]
-        )
+        share, theirs = np.float32(self._config.mean_weight), self._mean[others]
+        result = np.empty(forbidden.shape, np.float32)
+        pairs: list[tuple[IntArray, IntArray, FloatArray]] = []
+        for start in range(0, len(slots), BLOCK):
+            block = slice(start, start + BLOCK)
+            result[block], rows, columns, means = self._compare(slots[block], others, theirs, forbidden[block], worth)
+            pairs.append((rows + start, columns, means))
+        rows, columns, means = (np.concatenate(parts) for parts in zip(*pairs, strict=True))
+        if len(rows):
+            full = self._spatial(slots[rows], others[columns], again)
+            result[rows, columns] = (1 - share) * full + share * means
+        result[forbidden | (slots[:, None] == others)] = np.inf
+        return result
 
     def _compare(
         self, slots: IntArray, others: IntArray, looks: FloatArray, forbidden: BoolArray, worth: float
-    ) -> FloatArray:
+    ) -> tuple[FloatArray, IntArray, IntArray, FloatArray]:
+        """Distances by pooled features, `(n, m)`; rows, columns and mean distance of the pairs worth comparing in full.
+
+        No distance of the former is within the threshold.
+        """
         config = self._config
         barred = forbidden | (slots[:, None] == others)
         means = np.clip(1 - self._mean[slots] @ looks.T, 0, 2)
@@ -126,9 +153,7 @@ class Looks:
         pooled = means.copy()
         pooled[barred] = FAR
         near = _smallest(pooled, PRESELECTED)
-        theirs = self._pooled[others[near]].reshape(len(slots), -1, self._sizes[0])
-        exact = 1 - self._pooled[slots] @ theirs.transpose(0, 2, 1)
-        exact = exact.min(axis=1).reshape(*near.shape, VIEWS).min(axis=2)
+        exact = self._nearest_views(slots, others, near)
         exact[np.take_along_axis(barred, near, axis=1)] = FAR
         np.put_along_axis(pooled, near, exact, axis=1)
         share = np.float32(config.mean_weight)
@@ -141,14 +166,29 @@ class Looks:
         least = share * means[rows, columns] + (1 - share) * POOLED_SHARE[config.matching] * pooled[rows, columns]
         kept = ~barred[rows, columns] & (least <= worth)
         rows, columns = rows[kept], columns[kept]
-        if len(rows):
-            full = self._spatial(slots[rows], others[columns])
-            result[rows, columns] = (1 - share) * full + share * means[rows, columns]
-        result[barred] = np.inf
-        return np.asarray(result, np.float32)
+        return result, rows, columns, means[rows, columns]
 
-    def _spatial(self, slots: IntArray, others: IntArray) -> FloatArray:
+    def _nearest_views(self, slots: IntArray, others: IntArray, near: IntArray) -> FloatArray:
+        """The least pooled distance of the views of tracklets to those of others, at positions `near`, `(n, k)`."""
+        if len(others) <= FEW * near.shape[1]:
+            # One product of all with all costs less than gathering the views of each one's nearest.
+            flat = [self._pooled[each].reshape(-1, self._sizes[0]) for each in (slots, others)]
+            exact = (1 - flat[0] @ flat[1].T).reshape(len(slots), VIEWS, len(others), VIEWS).min(axis=(1, 3))
+            return np.asarray(np.take_along_axis(exact, near, axis=1), np.float32)
+        theirs = self._pooled[others[near]].reshape(len(slots), -1, self._sizes[0])
+        exact = 1 - self._pooled[slots] @ theirs.transpose(0, 2, 1)
+        return np.asarray(exact.min(axis=1).reshape(*near.shape, VIEWS).min(axis=2), np.float32)
+
+    def _spatial(self, slots: IntArray, others: IntArray, again: bool) -> FloatArray:
         """The spatial distance of tracklets `slots[k]` and `others[k]`, shape `(k,)`."""
+
+        def measure(which: IntArray) -> FloatArray:
+            parts = range(0, len(which), PAIRS)
+            return np.concatenate([self._measured(slots[k], others[k]) for k in (which[i : i + PAIRS] for i in parts)])
+
+        return self._remembered.distances(self._state[slots], self._state[others], measure, keep=again)
+
+    def _measured(self, slots: IntArray, others: IntArray) -> FloatArray:
         config = self._config
         starts = VIEWS * np.arange(self._used)
         flat = self._pooled[: self._used].reshape(-1, self._sizes[0])
@@ -186,6 +226,7 @@ class Looks:
             "_said_salient": (np.float32, ()),
             "_count": (np.int64, ()),
             "_camera": (np.int64, ()),
+            "_state": (np.int64, ()),
         }
         self._names = tuple(shapes)
         self._raw: FloatArray
@@ -197,6 +238,7 @@ class Looks:
         self._said_salient: FloatArray
         self._count: npt.NDArray[np.int64]
         self._camera: npt.NDArray[np.int64]
+        self._state: npt.NDArray[np.int64]
         for name, (kind, shape) in shapes.items():
             setattr(self, name, np.zeros((ROOM, *shape), kind))
         self._cells = Cells(ROOM, VIEWS, cells, local)
@@ -247,6 +289,11 @@ class Looks:
         return moved
 
     def _neutralise(self, slots: IntArray) -> None:
+        if self._states + len(slots) > MOST_STATES:
+            self._state[:], self._states = np.arange(len(self._state)), len(self._state)
+            self._remembered = Remembered()
+        self._state[slots] = np.arange(self._states, self._states + len(slots))
+        self._states += len(slots)
         shift = self._shifts.pooled[self._camera[slots]][:, None].astype(np.float32)
         self._pooled[slots] = shifted(self._raw[slots], shift)
         self._cells.shift(slots, self._shifts.local[self._camera[slots]])

@@ -82,6 +82,33 @@ def test_among_many_what_could_not_be_linked_is_not_compared_in_full():
     assert (pruned != full).any()
 
 
+@pytest.mark.parametrize("many", [False, True])
+def test_what_is_remembered_of_pairs_is_what_would_be_measured(monkeypatch, many):
+    if many:
+        monkeypatch.setattr("app.association.looks.FEW", 0)
+        monkeypatch.setattr("app.association.looks.MOST_STATES", 100)
+    people, rng = People(12, seed=5), np.random.default_rng(5)
+    config = CONFIG.model_copy(update={"threshold": 0.9, "camera_people": 2.0 if many else 200.0, "candidates": 9})
+    remembering, plain = Looks(config), Looks(config)
+    views = [people.crops(i % 12, 3) for i in range(36)]
+    slots, same = (np.array([each.put(views[i], i // 12) for i in range(36)]) for each in (remembering, plain))
+    assert (slots == same).all()
+    measured = []
+    measure = remembering._measured
+    monkeypatch.setattr(remembering, "_measured", lambda *sides: [measure(*sides), measured.append(len(sides[0]))][0])
+    none = np.zeros((36, 36), bool)
+    for _ in range(8):
+        found = remembering.compare(slots, slots, none, again=True)
+        assert found == pytest.approx(plain.compare(slots, slots, none), abs=2e-6)
+        for i in rng.choice(36, 4, replace=False):
+            changed = people.crops(int(rng.integers(12)), int(rng.integers(1, 6)))
+            for each in (remembering, plain):
+                each.put(changed, int(i) // 12, int(slots[i]))
+    # Pairs have no direction; unless cameras themselves turn out to look otherwise, most were measured before.
+    assert measured[0] < 36 * 9
+    assert sum(measured[1:]) < 7 * measured[0] * (1.0 if many else 0.5)
+
+
 def test_that_cameras_see_a_common_place_is_learned_when_views_come():
     associator = OnlineAssociator(CONFIG.model_copy(update={"wait_seconds": 0.0, "revise_seconds": 2.0}))
     tracklets = [seen(camera, i + 1, range(60), crops(i)) for i in range(4) for camera in ("east", "west")]
