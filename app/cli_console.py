@@ -60,6 +60,8 @@ def serve(
     log_to_stderr(log.value)
 
     from app.console.live import serve_live
+    from app.live.process import prepare_process
 
+    prepare_process()
     serve_live(config, lambda: load_config(config_file, [*overrides, *given]), new_password, say)
     say("ended in order")

@@ -30,8 +30,10 @@ def track(
     config = load_config(config_file, overrides)
     log_to_stderr(log.value)
 
+    from app.live.process import prepare_process
     from app.live.session import Session, run_until_told
 
+    prepare_process()
     session = Session(config, lambda: load_config(config_file, overrides))
     names = ", ".join(camera.name for camera in config.cameras)
     print(f"watching {names}; Ctrl-C ends it", flush=True)
