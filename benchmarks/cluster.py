@@ -4,10 +4,11 @@ python -m benchmarks.cluster [--cameras N] [--rate N] [--sightings N] [--searche
 
 A server of its own is made, with everything on that makes an acknowledged change survive a power cut. The gallery is
 first filled (`fill`: one writer, as fast as it can). Then a process of its own plays the associator's writing: each
-half second, the tracklets of whichever of the cameras have some, a transaction for each camera, at the given rate.
-Shards, as actors of Ray, take them in, and searches (two stages: shortlist, then all cells of it; hits, rows and
-pictures from the store, an entry in the audit log) are made at the given rate. Linking is not in it, nor are cameras:
-those are `benchmarks.association` and `benchmarks.pipeline`. At the end every acknowledged sighting is looked for.
+half second, the tracklets of whichever of the cameras have some, in one transaction as a live run writes them, at the
+given rate. Shards, as actors of Ray, take them in, and searches (two stages: shortlist, then all cells of it; hits,
+rows and pictures from the store, an entry in the audit log) are made at the given rate. Linking is not in it, nor are
+cameras: those are `benchmarks.association` and `benchmarks.pipeline`. At the end every acknowledged sighting is looked
+for.
 `busy_percent` says how much of the time the writer wrote: 100 is the limit.
 """
 
@@ -26,7 +27,7 @@ import numpy as np
 
 from app.config import Config
 from app.gallery import Gallery
-from app.gallery.growing import Grown, put_tracklets
+from app.gallery.growing import Grown, put_all
 from app.gallery.rows import CameraRow
 from benchmarks.gallery_made import MODEL, VIEWS, Maker, batches
 
@@ -79,11 +80,12 @@ def write(address: str, cameras: int, rate: float, seconds: float) -> Result:
                 continue
             ready = time.perf_counter()
             owners = random.integers(0, cameras, due)
-            for owner in np.unique(owners).tolist():
-                some = maker.batch(number, int((owners == owner).sum()))
-                number += len(some)
-                put_tracklets(gallery, known[owner], [Grown(item, ALL) for item in some])
-                commits += 1
+            given: dict[str, list[Grown]] = {}
+            for owner, item in zip(owners.tolist(), maker.batch(number, due), strict=True):
+                given.setdefault(known[owner], []).append(Grown(item, ALL))
+            number += due
+            put_all(gallery, given)
+            commits += 1
             added += due
             waits.append(time.perf_counter() - ready)
             busy += waits[-1]

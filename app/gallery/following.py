@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -167,21 +167,21 @@ def _rows(data: bytes, count: int) -> list[bytes]:
     return [data[i * step : (i + 1) * step] for i in range(count)]
 
 
-def raise_events(connection: Connection, camera: str, after: int, now: float) -> list[Reappearance]:
+def raise_events(connection: Connection, cameras: Collection[str], after: int, now: float) -> list[Reappearance]:
     """Compares what a transaction has added with all follows.
 
     Each tracklet that passes a follow's bar is stored as an event, and each follow's events enter the audit log.
 
     Args:
         connection: With the transaction open.
-        camera: The camera whose tracklets were added.
+        cameras: The cameras whose tracklets were added.
         after: The last sighting's number before.
         now: Current time, seconds since the epoch.
 
     Returns:
         The events, follow by follow.
     """
-    watching = [each for each in follows(connection, now) if each.cameras is None or camera in each.cameras]
+    watching = [each for each in follows(connection, now) if each.cameras is None or set(each.cameras) & set(cameras)]
     if not watching:
         return []
     # As they are stored, not as they were given: a search finds the same distance later.
@@ -194,6 +194,8 @@ def raise_events(connection: Connection, camera: str, after: int, now: float) ->
     )
     for follow in watching:
         apart, likely = follow.compare(features)
+        if follow.cameras is not None:
+            likely = np.where([sighting.camera in follow.cameras for sighting in seen], likely, -1)
         best: dict[int, int] = {}
         # A tracklet that grows is told of once.
         raised = select(ReappearanceRecord.tracklet_id).where(ReappearanceRecord.follow_id == follow.id)
@@ -216,7 +218,7 @@ def raise_events(connection: Connection, camera: str, after: int, now: float) ->
         ]
         if rows:
             connection.execute(insert(ReappearanceRecord), rows)
-            found = [[camera, seen[place].track] for place in best.values()]
+            found = [[seen[place].camera, seen[place].track] for place in best.values()]
             enter_audit(connection, now, "reappeared", {"follow": follow.id, "found": found}, follow.who)
     return reappearances(connection, before)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_, update
 
 from app.association.types import CameraTracklet
 from app.gallery import queries, writing
@@ -44,73 +44,102 @@ class Grown:
     views: npt.NDArray[np.intp]
 
 
-def _nobody(connection: Connection) -> Collection[int]:
+def _nobody(connection: Connection) -> Collection[Key]:
     """No track is left out."""
     return ()
 
 
-def put_tracklets(
-    gallery: Gallery,
-    camera: str,
-    grown: Sequence[Grown],
-    left_out: Callable[[Connection], Collection[int]] = _nobody,
-) -> list[Reappearance]:
-    """Adds tracklets of a camera or brings them up to date, and adds sightings, in one transaction.
+def put_tracklets(gallery: Gallery, camera: str, grown: Sequence[Grown]) -> list[Reappearance]:
+    """What `put_all` does, for one camera."""
+    return put_all(gallery, {camera: grown})
 
-    Sightings of a tracklet that lie outside its span now go to the one of `grown` in whose span they lie: a track that
-    went over to somebody else is taken apart when it ends.
+
+def put_all(
+    gallery: Gallery,
+    cameras: Mapping[str, Sequence[Grown]],
+    left_out: Callable[[Connection], Collection[Key]] = _nobody,
+) -> list[Reappearance]:
+    """Adds tracklets of many cameras or brings them up to date, and adds sightings, all in one transaction.
+
+    Sightings of a tracklet that lie outside its span now go to the one of its camera's, among those given, in whose
+    span they lie: a track that went over to somebody else is taken apart when it ends.
 
     Args:
         gallery: Open for writing.
-        camera: Name of a camera that was added.
-        grown: Tracklets of different numbers.
-        left_out: Says, when nobody else can write any more, which numbers are not to be written after all: of people
-            who were erased meanwhile.
+        cameras: Tracklets of different numbers, by the name of their camera, which was added.
+        left_out: Says, when nobody else can write any more, which are not to be written after all: of people who were
+            erased meanwhile.
 
     Returns:
         The events of follows whose person is among the new sightings.
 
     Raises:
         InputError: If the gallery cannot be written.
-        ValueError: If the camera was not added, or the exemplars' dimensions are not the gallery's.
+        ValueError: If a camera was not added, or the exemplars' dimensions are not the gallery's.
     """
+    grown = {(camera, int(item.tracklet.track_id)): item for camera, some in cameras.items() for item in some}
     stored = gallery.now()
     expires = stored + gallery.config.retention_days * SECONDS_A_DAY
     # Pictures are encoded before the lock is taken: others may write meanwhile.
     sightings = _sightings(gallery, grown, expires)
     with gallery.writing() as connection:
-        out = left_out(connection)
+        out = set(left_out(connection)) & grown.keys()
         if out:
-            grown = [item for item in grown if item.tracklet.track_id not in out]
+            grown = {key: item for key, item in grown.items() if key not in out}
             sightings = _sightings(gallery, grown, expires)
-        known = _keys(connection, [(camera, int(item.tracklet.track_id)) for item in grown])
-        fresh = [item.tracklet for item in grown if (camera, int(item.tracklet.track_id)) not in known]
-        old = [item.tracklet for item in grown if (camera, int(item.tracklet.track_id)) in known]
-        owner = writing.camera_key(connection, camera, fresh)
-        _bring_up_to_date(connection, old, [known[camera, int(item.track_id)] for item in old], stored, expires)
-        added = [tracklet_values(owner, item, stored, expires) for item in fresh]
-        numbers = insert_numbered(connection, table_of(TrackletRecord), added)
-        known.update({(camera, int(item.track_id)): key for item, key in zip(fresh, numbers, strict=True)})
-        keys = [known[camera, int(item.tracklet.track_id)] for item in grown]
-        _hand_over(connection, keys, grown)
-        numbers = writing.insert_sightings(connection, _new(connection, sightings, keys), keys)
-        return raise_events(connection, camera, numbers[0] - 1, stored) if numbers else []
+        owners = writing.camera_keys(connection, cameras)
+        numbers = _keys(connection, list(grown))
+        old = set(numbers)
+        fresh = [key for key in grown if key not in old]
+        writing.check_sizes(connection, [grown[key].tracklet for key in fresh])
+        _bring_up_to_date(connection, {numbers[key]: grown[key].tracklet for key in old}, stored, expires)
+        added = [tracklet_values(owners[key[0]], grown[key].tracklet, stored, expires) for key in fresh]
+        numbers.update(zip(fresh, insert_numbered(connection, table_of(TrackletRecord), added), strict=True))
+        _hand_over(connection, old, numbers, grown)
+        new = _new(connection, sightings, list(grown), {key: numbers[key] for key in old})
+        ids = writing.insert_sightings(connection, new, [numbers[key] for key in grown])
+        return raise_events(connection, set(cameras), ids[0] - 1, stored) if ids else []
 
 
-def _sightings(gallery: Gallery, grown: Sequence[Grown], expires: float) -> SightingRows:
-    items, views = [item.tracklet for item in grown], [item.views for item in grown]
+def runs(cameras: Mapping[str, Sequence[Tracklet]], most: int) -> Iterator[dict[str, list[Tracklet]]]:
+    """Tracklets by camera, parted into runs of at most so many: each is a transaction in which others wait."""
+    every = [(camera, item) for camera, some in cameras.items() for item in some]
+    for first in range(0, len(every), most):
+        run: dict[str, list[Tracklet]] = {}
+        for camera, item in every[first : first + most]:
+            run.setdefault(camera, []).append(item)
+        yield run
+
+
+def _sightings(gallery: Gallery, grown: Mapping[Key, Grown], expires: float) -> SightingRows:
+    items, views = [item.tracklet for item in grown.values()], [item.views for item in grown.values()]
     return sighting_values(items, expires, crops=gallery.config.crops, views=views)
 
 
-def _new(connection: Connection, given: SightingRows, keys: Sequence[int]) -> SightingRows:
-    """Without sightings that are stored: of whoever writes again because no answer came, though all was written."""
-    table, stored = SightingRecord, set()
-    for some in queries.parts(sorted({keys[owner] for owner in given.owners})):
+def _new(connection: Connection, given: SightingRows, order: Sequence[Key], old: Mapping[Key, int]) -> SightingRows:
+    """Without sightings that are stored: of whoever writes again because no answer came, though all was written.
+
+    Args:
+        connection: With the transaction open.
+        given: Sightings.
+        order: The tracklets that `given.owners` are places of.
+        old: Those of them that were stored before, and their keys.
+    """
+    table = SightingRecord
+    stored: set[tuple[int, int]] = set()
+    mine = [old.get(order[owner]) for owner in given.owners]
+    for some in queries.parts(sorted({key for key in mine if key is not None})):
         found = connection.execute(select(table.tracklet_id, table.frame).where(table.tracklet_id.in_(some)))
-        stored |= {(int(key), int(frame)) for key, frame in found}
-    rows = zip(given.owners, given.rows, given.vectors, given.pictures, strict=True)
-    new = [each for each in rows if (keys[each[0]], each[1]["frame"]) not in stored]
-    return SightingRows(*([each[place] for each in new] for place in range(4)))  # type: ignore[arg-type]
+        stored |= {(int(key), row) for key, row in found}
+    new = [place for place, key in enumerate(mine) if (key, given.rows[place]["frame"]) not in stored]
+    if len(new) == len(mine):
+        return given
+    return SightingRows(
+        [given.owners[place] for place in new],
+        [given.rows[place] for place in new],
+        [given.vectors[place] for place in new],
+        [given.pictures[place] for place in new],
+    )
 
 
 def stored_of(connection: Connection, keys: Collection[Key]) -> set[Key]:
@@ -118,33 +147,41 @@ def stored_of(connection: Connection, keys: Collection[Key]) -> set[Key]:
     return set(_keys(connection, list(keys)))
 
 
-def _bring_up_to_date(
-    connection: Connection, tracklets: Sequence[Tracklet], keys: Sequence[int], stored: float, expires: float
-) -> None:
+def _bring_up_to_date(connection: Connection, tracklets: Mapping[int, Tracklet], stored: float, expires: float) -> None:
     """Writes stored tracklets, by their keys, as they are now."""
     if not tracklets:
         return
-    rows = [tracklet_values(0, item, stored, expires) for item in tracklets]
-    names = [name for name in rows[0] if name not in ("camera_id", "track")]
+    rows = {key: tracklet_values(0, item, stored, expires) for key, item in tracklets.items()}
+    names = [name for name in next(iter(rows.values())) if name not in ("camera_id", "track")]
     change = update(TrackletRecord.__table__).where(TrackletRecord.id == bindparam("key"))  # type: ignore[arg-type]
-    values = [{**{f"to_{name}": row[name] for name in names}, "key": key} for row, key in zip(rows, keys, strict=True)]
+    values = [{**{f"to_{name}": row[name] for name in names}, "key": key} for key, row in rows.items()]
     connection.execute(change.values({name: bindparam(f"to_{name}") for name in names}), values)
 
 
-def _hand_over(connection: Connection, keys: Sequence[int], grown: Sequence[Grown]) -> None:
-    """Gives sightings outside their tracklet's span to the tracklet that has their box."""
-    table = SightingRecord
-    for some in queries.parts(keys):
+def _hand_over(
+    connection: Connection, old: Collection[Key], numbers: Mapping[Key, int], grown: Mapping[Key, Grown]
+) -> None:
+    """Gives sightings outside their tracklet's span to the tracklet that has their box.
+
+    Args:
+        connection: With the transaction open.
+        old: The tracklets that may have some.
+        numbers: The keys of all that were given.
+        grown: All that were given.
+    """
+    table, cameras = SightingRecord, {numbers[key]: key[0] for key in old}
+    for some in queries.parts(sorted(cameras)):
         query = (
-            select(table.id, table.frame, table.left, table.top, table.right, table.bottom)
+            select(table.id, table.tracklet_id, table.frame, table.left, table.top, table.right, table.bottom)
             .join_from(table, TrackletRecord)
             .where(table.tracklet_id.in_(some))
             .where((table.frame < TrackletRecord.first_frame) | (table.frame > TrackletRecord.last_frame))
         )
-        for number, frame, *box in connection.execute(query).all():
-            shares = [_share(item.tracklet, frame, np.array(box)) for item in grown]
+        for number, owner, frame, *box in connection.execute(query).all():
+            beside = [key for key in grown if key[0] == cameras[owner]]
+            shares = [_share(grown[key].tracklet, frame, np.array(box)) for key in beside]
             if max(shares) >= SAME_BOX:
-                heir = keys[int(np.argmax(shares))]
+                heir = numbers[beside[int(np.argmax(shares))]]
                 connection.execute(update(table).where(table.id == number).values(tracklet_id=heir))
 
 
@@ -263,13 +300,14 @@ def _tracklet(
 
 def _keys(connection: Connection, wanted: Sequence[Key]) -> dict[Key, int]:
     """The keys in the store of those tracklets that are there."""
-    tracks: dict[str, list[int]] = {}
-    for camera, track in wanted:
-        tracks.setdefault(camera, []).append(track)
+    table = TrackletRecord
     found: dict[Key, int] = {}
-    for camera, numbers in tracks.items():
-        for some in queries.parts(numbers):
-            query = select(TrackletRecord.track, TrackletRecord.id).join_from(TrackletRecord, Camera)
-            query = query.where(Camera.name == camera, TrackletRecord.track.in_(some))
-            found.update({(camera, track): key for track, key in connection.execute(query)})
+    names = {camera for camera, _ in wanted}
+    cameras = {number: name for name, number in writing.known_cameras(connection, names).items()}
+    owners = {name: number for number, name in cameras.items()}
+    pairs = [(owners[camera], int(track)) for camera, track in wanted if camera in owners]
+    for start in range(0, len(pairs), queries.KEYS_AT_ONCE):
+        some = pairs[start : start + queries.KEYS_AT_ONCE]
+        query = select(table.camera_id, table.track, table.id).where(tuple_(table.camera_id, table.track).in_(some))
+        found.update({(cameras[owner], track): key for owner, track, key in connection.execute(query)})
     return found

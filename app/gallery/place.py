@@ -16,7 +16,8 @@ class Place(ABC):
     """Where a gallery is kept.
 
     Engines that it gives open a transaction for writing where they have the execution option `writes`: one at a time,
-    over all processes; all others see one state of the gallery throughout and change nothing.
+    over all processes; all others see one state of the gallery throughout and change nothing. With `beside` as well,
+    for an entry in the audit log alone, a place may let it be written beside the one whose turn it is.
 
     Attributes:
         name: What messages call it: the file's path, or the address without its password.

@@ -2,7 +2,8 @@
 
 One writes at a time, as in a file: whoever writes takes a lock of the whole schema first, so that numbers go on without
 gaps, what is derived by number sees all before it, and an operator's word never comes between a decision and its
-writing. Readers wait for nobody, and see one state throughout.
+writing. Readers wait for nobody, and see one state throughout. Whoever only tells the audit log of a search waits for
+those alone who tell it of a change: whoever reads on from the last entry they know misses none of a change.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from app.gallery.schema import Base
 from app.gallery.server_errors import explain
 from app.gallery.snapshot import Snapshot
 from app.gallery.upgrading import is_gallery
+from app.gallery.writing import TURN, audit_lock
 from app.secrets import put_in
 
 BUSY_SECONDS = 60
@@ -120,12 +122,13 @@ class Server(Place):
             if not options.get("writes", False):
                 connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 return
+            turn = audit_lock(shared=True) if options.get("beside", False) else TURN
             connection.exec_driver_sql(
                 f"SET LOCAL lock_timeout = {round(BUSY_SECONDS * 1000)}; "
                 # Acknowledged is on the disk, whatever the server's default.
                 "SELECT set_config('synchronous_commit', 'on', true) "
                 "WHERE current_setting('synchronous_commit') = 'off'; "
-                "SELECT pg_advisory_xact_lock(hashtext(current_schema()), hashtext('crowdtrace'))"
+                f"SELECT {turn}"
             )
 
         return engine

@@ -278,7 +278,7 @@ class Gallery:
             key = writing.camera_key(connection, camera, tracklets)
             values = [tracklet_values(key, item, stored, expires) for item in tracklets]
             numbers = writing.insert_tracklets(connection, values, sightings)
-            return raise_events(connection, camera, numbers[0] - 1, stored) if numbers else []
+            return raise_events(connection, [camera], numbers[0] - 1, stored) if numbers else []
 
     def set_identities(self, identities: Sequence[Identity]) -> None:
         """Replaces all identities, in one transaction.
@@ -294,7 +294,9 @@ class Gallery:
             writing.replace_identities(connection, identities)
 
     def audit(self, action: str, details: Mapping[str, object], *, who: str | None = None) -> None:
-        """Enters something in the audit log; it is on disk when this returns.
+        """Enters something in the audit log that changes nothing; it is on disk when this returns.
+
+        On a server it waits for nobody who writes sightings.
 
         Args:
             action: What was done, such as `search`.
@@ -304,7 +306,8 @@ class Gallery:
         Raises:
             InputError: If the gallery cannot be written.
         """
-        with self.writing() as connection:
+        self._check_writable()
+        with self.place.one_line(), self._writer.execution_options(beside=True).begin() as connection:
             writing.enter_audit(connection, self.now(), action, details, who)
 
     # Reading

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import getpass
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from sqlalchemy import BigInteger, Connection, String, bindparam, cast, delete, insert, select, update
 
@@ -26,6 +26,14 @@ from app.gallery.schema import (
 )
 from trackers.tracklet import Tracklet
 
+TURN = "pg_advisory_xact_lock(hashtext(current_schema()), hashtext('crowdtrace'))"
+"""On a server: waits for one's turn to write, which lasts until the transaction ends."""
+
+
+def audit_lock(*, shared: bool) -> str:
+    """On a server: waits until nobody enters a change in the audit log; where not `shared`, until nobody enters any."""
+    return f"pg_advisory_xact_lock{'_shared' * shared}(hashtext(current_schema()), hashtext('crowdtrace audit'))"
+
 
 def put_camera(connection: Connection, camera: CameraRow) -> None:
     """Adds a camera, or replaces the facts about the one of that name."""
@@ -42,6 +50,30 @@ def put_camera(connection: Connection, camera: CameraRow) -> None:
         connection.execute(insert(Camera).values(name=camera.name, **values))
 
 
+def known_cameras(connection: Connection, names: Iterable[str]) -> dict[str, int]:
+    """The keys of those of some cameras that were added."""
+    found: dict[str, int] = {}
+    wanted = sorted(set(names))
+    for start in range(0, len(wanted), queries.KEYS_AT_ONCE):
+        some = wanted[start : start + queries.KEYS_AT_ONCE]
+        rows = connection.execute(select(Camera.name, Camera.id).where(Camera.name.in_(some)))
+        found.update({name: int(number) for name, number in rows})
+    return found
+
+
+def camera_keys(connection: Connection, names: Iterable[str]) -> dict[str, int]:
+    """The keys of cameras.
+
+    Raises:
+        ValueError: If one of them was not added.
+    """
+    wanted = set(names)
+    found = known_cameras(connection, wanted)
+    if missing := wanted - found.keys():
+        raise ValueError(f"camera: expected one that was added, given {min(missing)!r}")
+    return found
+
+
 def camera_key(connection: Connection, camera: str, tracklets: Sequence[Tracklet]) -> int:
     """The key of a camera that these tracklets can be added to.
 
@@ -49,20 +81,27 @@ def camera_key(connection: Connection, camera: str, tracklets: Sequence[Tracklet
         ValueError: If there is no such camera, it has a track of one of their numbers, or the exemplars' dimensions
             are not the gallery's.
     """
-    key = connection.scalar(select(Camera.id).where(Camera.name == camera))
-    if key is None:
-        raise ValueError(f"camera: expected one that was added, given {camera!r}")
+    key = camera_keys(connection, [camera])[camera]
     queries.check_new(connection, camera, [int(item.track_id) for item in tracklets])
+    check_sizes(connection, tracklets)
+    return key
+
+
+def check_sizes(connection: Connection, tracklets: Sequence[Tracklet]) -> None:
+    """Sees that exemplars have the sizes of the gallery's vectors, which are those of the first.
+
+    Raises:
+        ValueError: If they have not.
+    """
     given = {Dimensions.of(item.exemplars) for item in tracklets if item.exemplars is not None}
     if not given:
-        return key
+        return
     stored = queries.dimensions(connection)
     if stored is None and len(given) == 1:
         connection.execute(insert(Meta), queries.dimension_facts(*given))
     elif given != {stored}:
         sizes = "; ".join(sorted(map(str, given)))
         raise ValueError(f"exemplars: expected {stored or 'one set of sizes'}, given {sizes}")
-    return key
 
 
 def insert_tracklets(connection: Connection, tracklets: list[Row], sightings: SightingRows) -> list[int]:
@@ -120,6 +159,8 @@ def enter_audit(
     connection: Connection, time: float, action: str, details: Mapping[str, object], who: str | None
 ) -> None:
     """Enters something in the audit log; None stands for the account that the program runs under."""
+    if connection.dialect.name == "postgresql" and not connection.get_execution_options().get("beside", False):
+        connection.exec_driver_sql(f"SELECT {audit_lock(shared=False)}")
     entry = {"time": time, "who": who or account(), "action": action, "details": dict(details)}
     connection.execute(insert(AuditRecord), [entry])
 

@@ -12,7 +12,7 @@ from app.errors import InputError
 from app.gallery import Gallery, queries
 from app.gallery.corrections import note_last_number
 from app.gallery.following import Reappearance
-from app.gallery.growing import Key, assign, audited, put_tracklets, stored_of
+from app.gallery.growing import Grown, Key, assign, audited, put_all, stored_of
 from app.gallery.schema import IdentityRecord
 from app.live.spool import Spool, Waiting
 
@@ -23,7 +23,7 @@ AT_ONCE = 200
 
 
 def deliver(
-    gallery: Gallery, spool: Spool, left_out: Callable[[Connection, str], Collection[int]]
+    gallery: Gallery, spool: Spool, left_out: Callable[[Connection], Collection[Key]]
 ) -> tuple[list[Waiting], list[Reappearance]]:
     """Writes some of the tracklets that have waited longest, and takes them out of the file.
 
@@ -32,7 +32,7 @@ def deliver(
     Args:
         gallery: Open for writing.
         spool: Where they wait.
-        left_out: As `put_tracklets` has it, for a camera.
+        left_out: As `put_all` has it.
 
     Returns:
         What was written, none where nothing waits any more; and the events of people who are followed.
@@ -41,19 +41,16 @@ def deliver(
         InputError: If one of both cannot be written.
     """
     items = spool.next(AT_ONCE)
-    cameras: dict[str, list[Waiting]] = {}
+    cameras: dict[str, list[Grown]] = {}
     for item in items:
-        cameras.setdefault(item.camera, []).append(item)
-    seen: list[Reappearance] = []
-    for camera, some in cameras.items():
-        try:
-            grown = [item.grown for item in some]
-            seen += put_tracklets(gallery, camera, grown, lambda connection, name=camera: left_out(connection, name))  # type: ignore[misc]
-        except ValueError as error:
-            raise InputError(
-                f"{spool.path}: holds tracklets that {gallery.path} does not take ({error}); move it away"
-            ) from error
-        spool.drop([item.key for item in some])
+        cameras.setdefault(item.camera, []).append(item.grown)
+    try:
+        seen = put_all(gallery, cameras, left_out) if items else []
+    except ValueError as error:
+        raise InputError(
+            f"{spool.path}: holds tracklets that {gallery.path} does not take ({error}); move it away"
+        ) from error
+    spool.drop([item.key for item in items])
     return items, seen
 
 
@@ -75,13 +72,10 @@ def catch_up(gallery: Gallery, spool: Spool) -> list[CameraTracklet]:
     undecided: list[CameraTracklet] = []
     count = 0
 
-    def left_out(connection: Connection, camera: str) -> set[int]:
-        return {track for name, track in erased if name == camera}
-
     while items := spool.next(AT_ONCE):
         with gallery.reading() as connection:
             erased = _erased(connection, items, spool.numbers().keys() - numbers.keys())
-        deliver(gallery, spool, left_out)
+        deliver(gallery, spool, lambda _, out=erased: out)  # type: ignore[misc]
         kept = [item for item in items if item.key not in erased]
         count += len(kept)
         undecided += [CameraTracklet(each.camera, each.grown.tracklet) for each in kept if each.key not in numbers]

@@ -22,8 +22,8 @@ from app.gallery import Gallery
 from app.gallery.choosing import ALIKE, choose_views
 from app.gallery.corrections import load, note_last_number
 from app.gallery.following import Reappearance
-from app.gallery.growing import Grown, Key, assign, audited, put_tracklets, recent, stored_of
-from app.live.catching_up import catch_up, deliver
+from app.gallery.growing import Grown, Key, assign, audited, put_all, recent, runs, stored_of
+from app.live.catching_up import AT_ONCE, catch_up, deliver
 from app.live.spool import Spool, Waiting
 from reid_model.features import FloatArray
 from trackers import Tracklet
@@ -102,6 +102,7 @@ class Linker:
         self._numbers: dict[Key, int] = {}
         self._unassigned: dict[Key, int] = {}
         self._erased: dict[Key, float] = {}
+        self._given_up: set[Key] = set()
         self._read = self._heeded = -1
         self._retry = -np.inf
         self._now = -np.inf
@@ -146,8 +147,8 @@ class Linker:
         return len(self._inbox) + len(self._waiting) + len(self._spooled)
 
     def in_memory(self) -> set[Key]:
-        """Tracklets that have ended and are neither in the gallery nor on disk."""
-        return set(self._waiting)
+        """Tracklets that have ended and are neither in the gallery nor on disk, those given up among them."""
+        return self._waiting.keys() | self._given_up
 
     @property
     def _held_up(self) -> bool:
@@ -201,6 +202,7 @@ class Linker:
         for key, (item, finished) in inbox.items():
             if finished:
                 self._waiting[key] = item.tracklet
+                self._given_up.discard(key)
             elif not held_up and self._is_due(key, item.tracklet, now):
                 due.setdefault(item.camera, []).append(item.tracklet)
         for (camera, _), tracklet in () if held_up else self._waiting.items():
@@ -209,8 +211,8 @@ class Linker:
         try:
             if self._spool is not None and not held_up:
                 seen += deliver(self._gallery, self._spool, self._heed)[1]
-            for camera, tracklets in due.items():
-                seen += self._put(camera, tracklets, now)
+            for some in runs(due, AT_ONCE):
+                seen += self._put(some, now)
         except InputError as error:
             self._failed(error)
         if self._held_up:
@@ -233,6 +235,7 @@ class Linker:
                 log.error("what waits for the gallery cannot be put on disk: %s", error)
         for key in list(self._waiting)[: max(len(self._waiting) - MOST_WAITING, 0)]:
             del self._waiting[key]
+            self._given_up.add(key)
 
     def _is_due(self, key: Key, tracklet: Tracklet, now: float) -> bool:
         written = self._written.get(key)
@@ -241,11 +244,14 @@ class Linker:
             return old and tracklet.exemplars is not None
         return now - written.time >= STORED_SECONDS
 
-    def _put(self, camera: str, tracklets: Sequence[Tracklet], now: float) -> list[Reappearance]:
-        grown = [Grown(item, self._new_views((camera, item.track_id), item)) for item in tracklets]
-        seen = put_tracklets(self._gallery, camera, grown, lambda connection: self._heed(connection, camera))
-        for each in grown:
-            key = camera, each.tracklet.track_id
+    def _put(self, due: dict[str, list[Tracklet]], now: float) -> list[Reappearance]:
+        """Writes tracklets of all cameras, in one transaction."""
+        grown = {
+            camera: [Grown(item, self._new_views((camera, item.track_id), item)) for item in tracklets]
+            for camera, tracklets in due.items()
+        }
+        seen = put_all(self._gallery, grown, self._heed)
+        for key, each in (((camera, item.tracklet.track_id), item) for camera in grown for item in grown[camera]):
             if key in self._erased:
                 continue
             if self._waiting.pop(key, None) is not None:
@@ -279,8 +285,8 @@ class Linker:
 
     # Who was erased while they are in view: nothing of them is written, nor linked, until their tracks end
 
-    def _heed(self, connection: Connection, camera: str = "") -> set[int]:
-        """Forgets whoever in view was erased since; gives the numbers of the erased tracks in a camera."""
+    def _heed(self, connection: Connection) -> set[Key]:
+        """Forgets whoever in view was erased since; gives the tracks of all who were."""
         first = self._heeded < 0
         self._heeded, done = audited(connection, self._heeded)
         if "erase" in done and not first:
@@ -298,7 +304,7 @@ class Linker:
                     kept.pop(key, None)
             if self._spool is not None:
                 self._spool.drop(self._erased)
-        return {track for name, track in self._erased if name == camera}
+        return set(self._erased)
 
     def _without_erased(self, inbox: dict[Key, tuple[CameraTracklet, bool]]) -> dict[Key, tuple[CameraTracklet, bool]]:
         """What was offered, without what shows those who were erased; what ends is remembered no longer."""

@@ -36,7 +36,7 @@ class Parcel:
 
 
 class Linking:
-    """A linker with its gallery, its file for what waits, and the events it has to tell.
+    """A linker with its gallery, its file for what waits, and the events it has to tell; any thread may call it.
 
     Args:
         config: Everything that is configured.
@@ -48,6 +48,7 @@ class Linking:
 
     def __init__(self, config: Config, model_id: str) -> None:
         self._lock, self._closing = threading.Lock(), ExitStack()
+        self._gathering, self._gathered, self._written = threading.Lock(), 0, 0
         folder = Path(config.live.folder)
         prepare_folder(folder)
         try:
@@ -64,8 +65,11 @@ class Linking:
             raise
 
     def take(self, parcel: Parcel) -> list[Key]:
-        """Takes in what was seen; gives the ended tracklets that are in the gallery, or on disk until they are."""
-        with self._lock:
+        """Takes in what was seen; gives the ended tracklets that are in the gallery, or on disk until they are.
+
+        Parcels that come while another is being written are written together, by the first whose turn it is.
+        """
+        with self._gathering:
             for event in parcel.events:
                 self._hub.publish(event)
             for camera, number in parcel.withdrawn:
@@ -74,19 +78,29 @@ class Linking:
                 self.linker.offer(camera, [tracklet], finished=False)
             for camera, tracklet in parcel.ended:
                 self.linker.offer(camera, [tracklet], finished=True)
-            self.linker.step()
+            self._gathered += 1
+            mine = self._gathered
+        with self._lock:
+            if self._written < mine:
+                self._step()
+            unsafe = self.linker.in_memory()
             ended = [(camera, int(tracklet.track_id)) for camera, tracklet in parcel.ended]
-            return [key for key in ended if key not in self.linker.in_memory()]
+            return [key for key in ended if key not in unsafe]
 
     def step(self) -> None:
         """Decides what can be decided by now."""
         with self._lock:
-            self.linker.step()
+            self._step()
 
     def close(self) -> None:
         """Decides everything that waits, and closes everything."""
         with self._lock, self._closing:
             self.linker.flush()
+
+    def _step(self) -> None:
+        gathered = self._gathered
+        self.linker.step()
+        self._written = gathered
 
     def _tell(self, outcome: Outcome) -> None:
         for decision in outcome.decisions:

@@ -18,6 +18,7 @@ from app.config import CameraConfig, Config
 from app.errors import InputError
 from app.gallery import Gallery, LiveIndex
 from app.gallery.erasing import purge
+from app.live.linking import Linking, Parcel
 from app.live.spool import Spool
 from app.search import search
 from tests.app.galleries import DAY, MODEL, camera, features, tracklet
@@ -141,6 +142,34 @@ def test_a_worker_keeps_what_ended_until_it_is_safe(tmp_path):
     assert not spool.path.exists()
     assert box.send(half)
     assert taken[-1].withdrawn == [("east", 9)]
+
+
+def test_parcels_that_come_while_one_is_written_are_written_together(tmp_path):
+    cameras = [{"name": name, "source": "rtsp://host/a"} for name in ("east", "west")]
+    linking = Linking(Config.model_validate({"cameras": cameras, "live": {"folder": str(tmp_path)}}), MODEL)
+    steps, safe, step = [], {}, linking.linker.step
+    linking.linker.step = lambda: steps.append(linking.gallery.revision()) or step()
+
+    def send(number):
+        item = tracklet(number, exemplars=features(2, number))
+        safe[number] = linking.take(Parcel([], [(("east", "west")[number % 2], item)], [], []))
+        assert {(row.camera, row.track) for row in linking.gallery.tracklets()} >= set(safe[number])
+
+    try:
+        threads = [threading.Thread(target=send, args=(number,)) for number in range(1, 21)]
+        with linking._lock:
+            for each in threads:
+                each.start()
+            while linking._gathered < len(threads):
+                time.sleep(0.01)
+        for each in threads:
+            each.join()
+        assert len(steps) == 1
+        assert sorted(itertools.chain(*safe.values())) == sorted((("east", "west")[n % 2], n) for n in range(1, 21))
+        linking.step()
+        assert len(steps) == 2
+    finally:
+        linking.close()
 
 
 # With Ray

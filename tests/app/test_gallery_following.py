@@ -7,7 +7,7 @@ from app.association import CameraTracklet
 from app.gallery import Gallery
 from app.gallery.erasing import erase_identity, purge
 from app.gallery.following import Follow, delete_follows, follows, insert_follow, reappearances
-from app.gallery.growing import Grown, put_tracklets
+from app.gallery.growing import Grown, put_all, put_tracklets
 from reid_model.calibration import Calibration
 from reid_model.features import Features
 from reid_model.matching import distances
@@ -160,3 +160,16 @@ def test_a_tracklet_that_grows_is_told_of_once(gallery):
     told = [put_tracklets(gallery, "west", [Grown(whole, np.array([view]))]) for view in range(3)]
     assert [len(each) for each in told] == [1, 0, 0]
     assert told[0][0].track == 7
+
+
+def test_of_many_cameras_written_at_once_a_follow_sees_its_own(gallery):
+    person = features(1, 5)
+    store(gallery, follow(person), follow(person, cameras=("west",)))
+    item = Grown(tracklet(7, exemplars=near(person, 0.01)), np.array([0]))
+    told = put_all(gallery, {"east": [item], "west": [item]})
+    first, second = stored(gallery)
+    assert [(each.follow, each.camera) for each in told] in (
+        [(first.id, "east"), (first.id, "west"), (second.id, "west")],
+        [(first.id, "west"), (first.id, "east"), (second.id, "west")],
+    )
+    assert [entry.details["found"] for entry in gallery.audit_log()][1:] == [[["west", 7]]]

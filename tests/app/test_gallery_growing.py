@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from app.association import CameraTracklet
 from app.gallery import Gallery
-from app.gallery.growing import Grown, assign, last_tracks, put_tracklets, recent
+from app.gallery.growing import Grown, assign, last_tracks, put_all, put_tracklets, recent, runs
 from tests.app.galleries import MODEL, camera, features, identity, tracklet
 
 ALL = np.arange(3)
@@ -73,6 +73,53 @@ def test_nothing_is_written_where_the_camera_is_unknown(gallery):
     with pytest.raises(ValueError, match="camera"):
         put_tracklets(gallery, "north", [Grown(tracklet(1, exemplars=features(1)), ALL[:1])])
     assert gallery.tracklets() == []
+
+
+def test_tracklets_of_many_cameras_are_written_as_one_by_one_and_all_or_none(store, tmp_path):
+    whole, other = tracklet(1, count=20, exemplars=features(3)), tracklet(2, count=20, exemplars=features(2, 9))
+    taken = replace(cut(whole, 20, 15), track_id=3)
+    steps = [
+        {"east": [Grown(whole, ALL)], "west": [Grown(whole, ALL[:1]), Grown(other, ALL[:2])]},
+        {"east": [Grown(cut(whole, 15), ALL[:0]), Grown(taken, ALL[:0])], "west": [Grown(whole, ALL)]},
+        {"west": [Grown(whole, ALL)], "east": [Grown(other, ALL[:1])]},
+    ]
+    found = []
+    for path, at_once in ((store, True), (tmp_path / "other.db", False)):
+        with Gallery.create(path, MODEL, clock=lambda: 1.0) as made:
+            for name in ("east", "west"):
+                made.add_camera(camera(name))
+            for step in steps:
+                for part in [step] if at_once else [{name: some} for name, some in step.items()]:
+                    put_all(made, part)
+            assert made.revision() == (3 if at_once else 4), "it grows with each transaction that adds sightings"
+            with pytest.raises(ValueError, match="north"):
+                put_all(made, {"east": [Grown(tracklet(9), ALL[:0])], "north": [Grown(tracklet(9), ALL[:0])]})
+            out = {("east", 9), ("west", 1)}
+            put_all(made, {"east": [Grown(tracklet(9), ALL[:0]), Grown(tracklet(10), ALL[:0])]}, lambda _, out=out: out)
+            rows, vectors = made.sightings()
+            order = sorted(range(len(rows)), key=lambda i: (rows[i].camera, rows[i].frame, rows[i].track))
+            found.append(
+                (
+                    [(rows[i].camera, rows[i].track, rows[i].frame, rows[i].span) for i in order],
+                    vectors.global_[order].tolist(),
+                    [(row.camera, row.track, row.boxes.tolist()) for row in made.tracklets()],
+                )
+            )
+    assert found[0] == found[1]
+    assert [each[:3] for each in found[0][0] if each[0] == "east"] == [
+        ("east", 1, 0), ("east", 2, 0), ("east", 1, 9), ("east", 3, 19)
+    ]  # fmt: skip
+    assert [each[:2] for each in found[0][2]] == [
+        ("east", 1), ("east", 2), ("east", 3), ("east", 10), ("west", 1), ("west", 2)
+    ]  # fmt: skip
+
+
+@given(st.dictionaries(st.sampled_from("abcd"), st.lists(st.integers(), max_size=9)), st.integers(1, 7))
+def test_runs_hold_everything_once_in_order_and_no_more_than_they_may(cameras, most):
+    parts = list(runs(cameras, most))
+    assert all(0 < sum(map(len, part.values())) <= most for part in parts)
+    assert {name: [each for part in parts for each in part.get(name, [])] for name in cameras} == cameras
+    assert len(parts) == -(-sum(map(len, cameras.values())) // most)
 
 
 KEYS = [("east", 1), ("east", 2), ("west", 1), ("west", 2)]

@@ -18,6 +18,7 @@ from app.gallery.schema import SCHEMA, Base
 from app.gallery.server_errors import explain
 from app.gallery.upgrading import migrate
 from app.gallery.upkeep import verify
+from app.gallery.writing import enter_audit, put_camera
 from tests.app.galleries import DAY, MODEL, camera, features, fill, message, plain, tracklet
 from tests.app.test_gallery_commands import refused
 from tests.app.test_gallery_erasing import bytes_of, people, traces
@@ -305,6 +306,22 @@ def test_no_byte_of_an_erased_person_is_left_in_the_tables(postgres):
         erase_identity(gallery, 5, who="ann")
         assert found(mine) == 0
         assert found(other) > 100
+
+
+def test_a_search_is_told_of_while_somebody_writes_and_never_overtakes_a_change(filled):
+    with Gallery.open(filled) as gallery, Gallery.open(filled) as other:
+        with gallery.writing() as connection:
+            put_camera(connection, camera("north"))
+            other.audit("search", {})
+        assert [each.action for each in gallery.audit_log()] == ["search"]
+        told = threading.Thread(target=other.audit, args=("search", {}))
+        with gallery.writing() as connection:
+            enter_audit(connection, 1.0, "erase", {}, None)
+            told.start()
+            time.sleep(0.2)
+            assert len(other.audit_log()) == 1, "it would have a larger number than a change that nobody sees yet"
+        told.join()
+        assert [each.action for each in gallery.audit_log()] == ["search", "erase", "search"]
 
 
 def test_a_session_that_holds_on_is_named_and_the_erasure_finished_later(place, monkeypatch):
