@@ -146,7 +146,7 @@ def erase(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     json_file: JsonFile = None,
 ) -> None:
-    """Erase one person from the gallery, for good: rows, vectors, pictures, and searches for them."""
+    """Erase one person from the gallery, for good: rows, vectors, pictures, searches for them, and what waits."""
     from app import reports
     from app.files import check_target
     from app.gallery.erasing import erase_identity

@@ -22,8 +22,10 @@ from app.files import prepare_folder
 from app.gallery.choosing import choose_views
 from app.gallery.growing import Grown, Key, last_tracks
 from app.gallery.store import Gallery
+from app.live.expiring import Expiry
 from app.live.lane import Shown
 from app.live.linking import Parcel
+from app.live.opening import open_spool
 from app.live.runtime import Runtime
 from app.live.spool import Spool, Waiting
 from app.live.telling import Teller
@@ -149,7 +151,8 @@ class Worker:
         cameras = share(config.cameras, config.cluster.workers, number)
         folder = Path(config.live.folder)
         prepare_folder(folder)
-        self._spool = Spool(folder / f"worker-{number}.db", config.live.waiting_megabytes << 20)
+        self._spool = open_spool(folder, config, f"worker-{number}.db")
+        self._expiry = Expiry(config, folder, None, self._spool)
         self.outbox = Outbox(self._spool)
         live = config.for_live()
         embedder = load_embedder(live.embedder)
@@ -196,6 +199,8 @@ class Worker:
     def _send(self, over: threading.Event) -> None:
         while not over.wait(SEND_SECONDS):
             self.outbox.send(self._deliver)
+            with suppress(InputError):
+                self._expiry.look()
 
     def _deliver(self, parcel: Parcel) -> list[Key]:
         import ray

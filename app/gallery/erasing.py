@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from collections.abc import Sequence
@@ -28,6 +29,7 @@ from app.gallery.schema import (
 )
 from app.gallery.scrubbing import note_deleted
 from app.gallery.store import Gallery
+from app.gallery.waiting import expire, forget, take_out
 from app.gallery.writing import enter_audit, grow_revision
 
 AT_ONCE = 500
@@ -48,6 +50,7 @@ class Removed:
         sightings: Sightings, with their vectors.
         crops: Pictures.
         follows: Stored searches, with their features.
+        waiting: Tracklets that waited beside the gallery until it could be written.
     """
 
     person: str = ""
@@ -56,6 +59,7 @@ class Removed:
     sightings: int = 0
     crops: int = 0
     follows: int = 0
+    waiting: int = 0
 
     def __add__(self, other: Removed) -> Removed:
         return Removed(
@@ -65,6 +69,7 @@ class Removed:
             self.sightings + other.sightings,
             self.crops + other.crops,
             self.follows + other.follows,
+            self.waiting + other.waiting,
         )
 
 
@@ -76,6 +81,9 @@ def erase_identity(gallery: Gallery, number: int, *, who: str | None = None) -> 
     pseudonym only. The file is written anew, the log emptied, the index's snapshot rid of them, and copies left by
     upgrading are deleted: no byte of the person is left in the gallery's files. Cut off after the transaction, the rest
     is done when the gallery is next opened for writing.
+
+    What waits for a gallery in a file goes with it. A gallery on a server does not know where its cameras' run is: that
+    takes out what waits as soon as it reads of the erasure, or when it next begins.
 
     Args:
         gallery: Open for writing.
@@ -102,14 +110,16 @@ def erase_identity(gallery: Gallery, number: int, *, who: str | None = None) -> 
         delete_follows(connection, searches)
         connection.execute(delete(IdentityRecord).where(IdentityRecord.number == number))
         replace_in_audit(connection, person, pseudonym)
-        removed += Removed(person=pseudonym, identities=1, follows=len(searches))
+        # Before the transaction ends: if this fails, it can be asked for again.
+        waited = take_out(gallery.place.waiting(), now, lambda file: forget(file, number, person.keys))
+        removed += Removed(person=pseudonym, identities=1, follows=len(searches), waiting=waited)
         enter_audit(connection, now, "erase", asdict(removed), who)
     gallery.clean_up()
     return removed
 
 
 def purge(gallery: Gallery, *, older_than: float | None = None, who: str | None = None) -> Removed:
-    """Takes out everything whose time is over.
+    """Takes out everything whose time is over, also what waits beside a gallery in a file.
 
     Args:
         gallery: Open for writing.
@@ -123,7 +133,8 @@ def purge(gallery: Gallery, *, older_than: float | None = None, who: str | None 
         InputError: If the gallery cannot be written.
     """
     now = gallery.now()
-    removed = Removed()
+    least = math.inf if older_than is None else older_than
+    removed = Removed(waiting=take_out(gallery.place.waiting(), now, lambda file: expire(file, now, least)))
     while True:
         with gallery.writing() as connection:
             table = TrackletRecord

@@ -13,6 +13,7 @@ from app.gallery import database
 from app.gallery.place import Place
 from app.gallery.schema import Base
 from app.gallery.snapshot import Snapshot
+from app.gallery.waiting import FILE
 
 EARLIER = ".schema-"
 """Between a gallery's name and the schema's number in the name of the copy that upgrading leaves."""
@@ -122,6 +123,10 @@ class File(Place):
     def snapshot(self) -> Snapshot:
         """The file beside it that keeps the search index."""
         return Snapshot.beside(self.path)
+
+    def waiting(self) -> Path:
+        """The file beside it."""
+        return self.path.with_name(FILE)
 
     def last_numbers(self, connection: Connection) -> dict[str, int]:
         """The last number given in each table whose numbers are never given twice."""

@@ -123,6 +123,10 @@ class Place(ABC):
     def snapshot(self) -> Snapshot | None:
         """The file in which the search index is kept, or None where it is kept in memory only."""
 
+    def waiting(self) -> Path | None:
+        """The file in which a run in the same folder keeps what waits; it need not exist. None where there is none."""
+        return None
+
     # Numbers that are never given twice
 
     @abstractmethod

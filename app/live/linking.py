@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from contextlib import ExitStack
@@ -9,13 +10,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from app.config import Config
+from app.errors import InputError
 from app.events import Event, EventHub, from_association, from_reappearance
 from app.files import prepare_folder
 from app.gallery.growing import Key
+from app.live.expiring import Expiry
 from app.live.linker import Linker, Outcome
-from app.live.opening import camera_row, open_gallery
-from app.live.spool import Spool
+from app.live.opening import camera_row, open_gallery, open_spool
 from trackers import Tracklet
+
+log = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""Seconds between two looks at what is over."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,9 +64,14 @@ class Linking:
                 self.gallery.add_camera(camera_row(camera))
             self._hub = EventHub(config.events, folder)
             self._closing.callback(self._hub.close)
-            spool = Spool(folder / "waiting.db", config.live.waiting_megabytes << 20)
+            spool = open_spool(folder, config)
             self._closing.callback(spool.close)
             self.linker = Linker(self.gallery, config, self._tell, time.time, spool)
+            self._over = threading.Event()
+            keeper = threading.Thread(target=self._keep, args=(Expiry(config, folder, self.gallery, spool),))
+            keeper.start()
+            self._closing.callback(keeper.join)
+            self._closing.callback(self._over.set)
         except BaseException:
             self._closing.close()
             raise
@@ -107,3 +119,14 @@ class Linking:
             self._hub.publish(from_association(decision))
         for seen in outcome.reappearances:
             self._hub.publish(from_reappearance(seen))
+
+    def _keep(self, expiry: Expiry) -> None:
+        """Takes out what is over; whatever goes wrong, there is a next time."""
+        while not self._over.wait(LOOK_SECONDS):
+            try:
+                expiry.look()
+            except InputError as error:
+                if not self.linker.failures:  # else the linker has said it
+                    log.error("%s", error)
+            except Exception:
+                log.exception("taking out what is over failed")

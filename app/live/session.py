@@ -13,7 +13,6 @@ from types import FrameType
 
 from app.addresses import resolve
 from app.capture import Capture
-from app.capture.recording import prune, recordings
 from app.config import Config
 from app.detector import Detector
 from app.devices import processors
@@ -21,13 +20,12 @@ from app.embedding import load_embedder
 from app.errors import InputError
 from app.events import EventHub, new_event
 from app.files import prepare_folder
-from app.gallery.erasing import purge
 from app.gallery.growing import last_tracks
 from app.health import HealthServer, Verdict
+from app.live.expiring import Expiry
 from app.live.linker import Linker
-from app.live.opening import camera_row, open_gallery
+from app.live.opening import camera_row, open_gallery, open_spool
 from app.live.runtime import Runtime
-from app.live.spool import Spool
 from app.live.telling import Teller
 from app.metrics import Metrics
 from app.pipeline import Stopwatch
@@ -43,12 +41,6 @@ LOOK_SECONDS = 1.0
 
 COUNT_SECONDS = 30.0
 """Seconds between two counts of the gallery."""
-
-PURGE_SECONDS = 600.0
-"""Seconds between two removals of what has expired."""
-
-PRUNE_SECONDS = 30.0
-"""Seconds between two removals of recordings that are too old or too much."""
 
 HUNG_SECONDS = 20.0
 """Seconds without a turn of the loop after which the run is no longer taken for alive."""
@@ -89,9 +81,10 @@ class Session:
         self.hub = EventHub(config.events, self.folder)
         closing.callback(self.hub.close)
         self.teller = Teller(self.hub, self.metrics, time.time)
-        self.linker = self.teller.linker = Linker(
-            self.gallery, config, self.teller.linked, time.time, self._spool(closing)
-        )
+        spool = open_spool(self.folder, config)
+        closing.callback(spool.close)
+        self._expiry = Expiry(config, self.folder, self.gallery, spool)
+        self.linker = self.teller.linker = Linker(self.gallery, config, self.teller.linked, time.time, spool)
         self.health: HealthServer | None = None
         if config.events.metrics_port is not None:
             place = config.events.metrics_host, config.events.metrics_port
@@ -105,11 +98,6 @@ class Session:
         self.runtime = Runtime(self.capture, detector, embedder, live, self.teller, clock, numbers, watch)
         for camera in config.cameras:
             self.runtime.add(camera)
-
-    def _spool(self, closing: ExitStack) -> Spool:
-        made = Spool(self.folder / "waiting.db", self.config.live.waiting_megabytes << 20)
-        closing.callback(made.close)
-        return made
 
     # While it runs
 
@@ -163,27 +151,22 @@ class Session:
                 log.exception("linking: a step failed")
 
     def _keep(self) -> None:
-        live = self.config.live
-        counted = purged = pruned = -PURGE_SECONDS
+        counted = -COUNT_SECONDS
         sightings = 0
         while not self._over.wait(LOOK_SECONDS):
             try:
                 if self._reload.is_set():
                     self._reload.clear()
                     self._take_over()
-                now = time.monotonic()
-                if now - counted >= COUNT_SECONDS:
-                    sightings, counted = len(self.gallery.sighting_ids()), now
-                if now - purged >= PURGE_SECONDS:
-                    purge(self.gallery)
-                    purged = now
-                if live.record and now - pruned >= PRUNE_SECONDS:
-                    prune(recordings(self.folder), live.record_hours, live.record_gigabytes, time.time())
-                    pruned = now
                 self.metrics.cameras(self.capture.states())
                 self.metrics.receivers(self.hub.states())
                 self.metrics.people(self.linker.people)
                 self.metrics.gallery(sightings, self.linker.pending, self.linker.failures > 0)
+                # What needs the gallery comes last: the figures are told also while it is away.
+                now = time.monotonic()
+                self._expiry.look()
+                if now - counted >= COUNT_SECONDS:
+                    sightings, counted = len(self.gallery.sighting_ids()), now
             except InputError as error:
                 # The linker has said that the gallery is away, and says when it is back.
                 if not self.linker.failures:

@@ -6,10 +6,12 @@ The file is there only while something waits in it. What a call has returned fro
 from __future__ import annotations
 
 import io
+import math
 import sqlite3
 import threading
+import time
 import zipfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -21,14 +23,8 @@ import numpy.typing as npt
 from app.errors import InputError
 from app.gallery.growing import Grown, Key
 from app.gallery.packing import Dimensions, encode_crop, pack, unpack_features
+from app.gallery.waiting import connect, expire
 from trackers.tracklet import Tracklet
-
-TABLES = (
-    "CREATE TABLE IF NOT EXISTS waiting (number INTEGER PRIMARY KEY, camera TEXT, track INTEGER, stored INTEGER, "
-    "heeded INTEGER, tracklet BLOB, UNIQUE (camera, track))",
-    "CREATE TABLE IF NOT EXISTS people (camera TEXT, track INTEGER, identity INTEGER, heeded INTEGER, "
-    "PRIMARY KEY (camera, track))",
-)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,20 +55,23 @@ class Spool:
     Args:
         path: The file; it need not exist.
         most_bytes: How large it may grow.
+        kept_seconds: How long something may wait in it.
+        clock: Seconds since the epoch.
 
     Raises:
         InputError: If there is a file that cannot be read.
     """
 
-    def __init__(self, path: Path, most_bytes: int) -> None:
-        self.path, self._most = path, most_bytes
+    def __init__(
+        self, path: Path, most_bytes: int, kept_seconds: float = math.inf, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.path, self._most, self._kept, self._clock = path, most_bytes, kept_seconds, clock
         self._lock = threading.Lock()
         self._file: sqlite3.Connection | None = None
         self.keys: set[Key] = set()
         if path.exists():
             with self._lock:
-                rows = self._do(lambda file: file.execute("SELECT camera, track FROM waiting").fetchall())
-            self.keys = {(camera, track) for camera, track in rows}
+                self._look()
 
     def __len__(self) -> int:
         return len(self.keys)
@@ -85,11 +84,13 @@ class Spool:
         """
         if not items:
             return
-        rows = [(*item.key, item.stored, item.heeded, to_bytes(item.grown)) for item in items]
+        now = self._clock()
+        rows = [(*item.key, item.stored, item.heeded, now, now + self._kept, to_bytes(item.grown)) for item in items]
         with self._lock:
             if self._used() + sum(len(row[-1]) for row in rows) > self._most:
                 raise InputError(f"{self.path}: is as large as it may be ({self._most >> 20} MB)")
-            query = "INSERT OR REPLACE INTO waiting (camera, track, stored, heeded, tracklet) VALUES (?, ?, ?, ?, ?)"
+            names = "camera, track, stored, heeded, since, expires, tracklet"
+            query = f"INSERT OR REPLACE INTO waiting ({names}) VALUES (?, ?, ?, ?, ?, ?, ?)"
             self._do(lambda file: file.executemany(query, rows))
             self.keys |= {item.key for item in items}
 
@@ -99,11 +100,13 @@ class Spool:
         Raises:
             InputError: If they cannot be written.
         """
-        rows = [(*key, number, heeded) for key, number in numbers.items()]
+        now = self._clock()
+        rows = [(*key, number, heeded, now, now + self._kept) for key, number in numbers.items()]
 
         def put(file: sqlite3.Connection) -> None:
             file.execute("DELETE FROM people")
-            file.executemany("INSERT INTO people VALUES (?, ?, ?, ?)", rows)
+            names = "camera, track, identity, heeded, since, expires"
+            file.executemany(f"INSERT INTO people ({names}) VALUES (?, ?, ?, ?, ?, ?)", rows)
 
         with self._lock:
             if rows or self.path.exists():
@@ -121,6 +124,9 @@ class Spool:
         query = "SELECT camera, stored, heeded, tracklet FROM waiting ORDER BY number LIMIT ?"
         with self._lock:
             rows = self._do(lambda file: file.execute(query, (most,)).fetchall())
+            if len(rows) < most:
+                self._look()
+                self._close_if_empty()
         return [Waiting(camera, from_bytes(data), bool(stored), heeded) for camera, stored, heeded, data in rows]
 
     def numbers(self) -> dict[Key, tuple[int, int]]:
@@ -132,7 +138,8 @@ class Spool:
         if not self.path.exists():
             return {}
         with self._lock:
-            rows = self._do(lambda file: file.execute("SELECT * FROM people").fetchall())
+            query = "SELECT camera, track, identity, heeded FROM people"
+            rows = self._do(lambda file: file.execute(query).fetchall())
         return {(camera, track): (identity, heeded) for camera, track, identity, heeded in rows}
 
     def drop(self, keys: Collection[Key]) -> None:
@@ -149,12 +156,31 @@ class Spool:
                 self.keys -= gone
                 self._close_if_empty()
 
+    def expire(self) -> int:
+        """Takes out what has waited for too long; gives how many tracklets that were.
+
+        Raises:
+            InputError: If the file cannot be written.
+        """
+        with self._lock:
+            if not self.path.exists():
+                return 0
+            gone: int = self._do(lambda file: expire(file, self._clock()))
+            self._look()
+            self._close_if_empty()
+        return gone
+
     def close(self) -> None:
         """Closes the file; what waits stays."""
         with self._lock:
             if self._file is not None:
                 self._file.close()
                 self._file = None
+
+    def _look(self) -> None:
+        """Sees what waits: others may have taken out whoever was erased."""
+        rows = self._do(lambda file: file.execute("SELECT camera, track FROM waiting").fetchall())
+        self.keys = {(camera, track) for camera, track in rows}
 
     def _used(self) -> int:
         """Bytes of the file that hold something."""
@@ -167,11 +193,7 @@ class Spool:
     def _do(self, work: Any) -> Any:
         try:
             if self._file is None:
-                self._file = sqlite3.connect(self.path, check_same_thread=False, timeout=10)
-                self._file.execute("PRAGMA synchronous=FULL")
-                self._file.execute("PRAGMA secure_delete=ON")
-                for table in TABLES:
-                    self._file.execute(table)
+                self._file = connect(self.path, self._clock())
             with self._file:
                 return work(self._file)
         except sqlite3.Error as error:

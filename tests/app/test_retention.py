@@ -13,7 +13,8 @@ from app.config_events import EventsConfig
 from app.config_live import LiveConfig
 from app.embedding import load_embedder
 from app.gallery import Gallery
-from app.live.session import PURGE_SECONDS, Session
+from app.live.expiring import PURGE_SECONDS
+from app.live.session import Session
 from tests.app.galleries import DAY, camera, picture, plain, tracklet
 
 CLIP = Path(__file__).parents[2] / "demo_videos" / "three-cameras" / "cam3" / "video.mp4"
