@@ -74,6 +74,9 @@ bench: install
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tracking --video runs/gaps \
 		$(FILMED) --json benchmarks/tracking_gaps.json
 	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.tracking --speed $(PEERS_OPTION) --json benchmarks/tracking_speed.json
+	$(BIN)/python run.py bench pipeline --video $(SHARED)/data/videos/town-centre.mp4 --cameras 1 --frames 250 --rounds 5 \
+		--detector $(SHARED)/models/detector/yolo11n_int8_openvino_model --reid $(PEERS)/osnet_x0_25_msmt17.pth \
+		--json benchmarks/pipeline.json
 	$(BIN)/python -m benchmarks.search --data market1501:$(MARKET) --json benchmarks/search.json
 	$(BIN)/python -m benchmarks.gallery_market --data market1501:$(MARKET) --json benchmarks/gallery_market.json
 	$(BIN)/python -m benchmarks.gallery_load --json benchmarks/gallery_load.json
@@ -81,6 +84,7 @@ bench: install
 
 endure: install
 	$(BIN)/python -m benchmarks.endure --json benchmarks/endure.json
+	$(BIN)/python -m benchmarks.live_endure --json benchmarks/live_endure.json
 	$(BIN)/python -m benchmarks.live_faults --json benchmarks/live_faults.json
 	$(BIN)/python -m benchmarks.cluster --json benchmarks/cluster.json
 	$(BIN)/python -m benchmarks.fuzz --json benchmarks/fuzz.json

@@ -18,11 +18,12 @@ class What(StrEnum):
     embed = "embed"
     search = "search"
     track = "tracking"
+    pipeline = "pipeline"
 
 
 def bench(
     context: typer.Context,
-    what: Annotated[str, typer.Argument(metavar="match|embed|search|track", help="What is measured.")],
+    what: Annotated[str, typer.Argument(metavar="match|embed|search|track|pipeline", help="What is measured.")],
 ) -> None:
     """Measure speed beside peers: print a table, and write it with --json FILE.
 

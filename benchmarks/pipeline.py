@@ -1,17 +1,19 @@
 """Frames a second of several cameras through the whole pipeline, beside ultralytics' own and the detector alone.
 
-python -m benchmarks.pipeline --video FILE … [--cameras 4] [--frames 150] [--rounds 3] [--detector WEIGHTS]
+run.py bench pipeline [--video FILE …] [--cameras 4] [--frames 150] [--rounds 3] [--detector WEIGHTS]
     [--reid OSNET.pth] [--set SETTING=VALUE]… [--json FILE]
 
-Each camera plays one of the videos, from another place where there are fewer videos than cameras, at the rate of the
-video; all are decoded before, so that what is measured is the analysis. In each round, in turn:
+Each camera plays one of the videos, those of the demonstration where none is given, from another place where there are
+fewer videos than cameras, at the rate of the video; all are decoded before, so that what is measured is the analysis.
+In each round, in turn:
 
 - `detector`: our detector on each moment's frames of all cameras, and nothing else: the floor;
 - `ours`: the loop that `track` runs (detector, tracker, embedding within the tracker's budget), as configured;
 - `ours-boxes`: the same without appearance;
 - `ultralytics`: `YOLO.track` with BoT-SORT and re-ID on the same frames and detector, a tracker for each camera, frame
   by frame, as that package does it. Its re-ID network is `--reid` as ONNX (a torchreid OSNet x0.25, as large as its own
-  published ones, which cannot be had offline), or its own default where none is given. Left out where it fails.
+  published ones, which cannot be had offline), or its own default where none is given. Left out where it fails, and
+  without `--detector`: it does not read the bundled one.
 
 `fps` is frames of all cameras a second, the median of the rounds; `ratio` that over the detector's in the same round;
 `detect_ms`, `motion_ms`, `track_ms`, `embed_ms` a frame's time in each stage. `people` is the mean number of boxes of
@@ -38,6 +40,7 @@ from rich.table import Table
 
 from app import __version__
 from app.config import CameraConfig, Config
+from app.demo import SCENE
 from app.detector import Detector
 from app.devices import processors
 from app.embedding import load_embedder
@@ -187,10 +190,12 @@ def tracker_settings(folder: Path, reid: Path | None) -> Path:
     return target
 
 
-def main() -> None:
+def main(given: Sequence[str] | None = None) -> None:
     """Runs the rounds and prints a table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--video", type=Path, action="append", required=True)
+    parser = argparse.ArgumentParser(
+        "bench pipeline", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--video", type=Path, action="append")
     parser.add_argument("--cameras", type=int, default=4)
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--rounds", type=int, default=3)
@@ -198,10 +203,11 @@ def main() -> None:
     parser.add_argument("--reid", type=Path)
     parser.add_argument("--set", action="append", default=[], help="As of `track`.")
     parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
+    arguments = parser.parse_args(given)
     check_target(arguments.json)
+    videos = arguments.video or sorted(SCENE.glob("*/video.mp4"))
     config = load_config(None, [f"detector.weights={arguments.detector}", *arguments.set]).for_live()
-    moments = moments_of(arguments.video, arguments.cameras, arguments.frames)
+    moments = moments_of(videos, arguments.cameras, arguments.frames)
     detector, embedder = Detector(config.detector), load_embedder(config.embedder, threads=processors())
     with tempfile.TemporaryDirectory() as place:
         settings = tracker_settings(Path(place), arguments.reid)
@@ -211,6 +217,8 @@ def main() -> None:
             "ours-boxes": lambda: run_ours(moments, detector, None, config),
             "ultralytics": lambda: run_ultralytics(moments, arguments.detector, config.detector.confidence, settings),
         }
+        if arguments.detector == "bundled":
+            del runs["ultralytics"]
         results = measure(runs, arguments.rounds, moments.frames)
     show(results)
     if arguments.json:
@@ -220,7 +228,7 @@ def main() -> None:
             "rounds": arguments.rounds,
             "rate": moments.rate,
         }
-        write_json(arguments.json, {"command": "pipeline", "version": __version__, **facts, "results": results})
+        write_json(arguments.json, {"command": "bench pipeline", "version": __version__, **facts, "results": results})
 
 
 def measure(
