@@ -185,7 +185,10 @@ class GalleryConfig(Section):
         le=1,
     )
     retention_days: float = Field(
-        default=30.0, description="Days after it was stored at which a sighting expires.", gt=0, le=3650
+        default=30.0,
+        description="Days after it was stored at which a sighting expires, and after which an event goes from files.",
+        gt=0,
+        le=3650,
     )
     device: str = Field(
         default="cpu",

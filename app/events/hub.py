@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import random
 import sqlite3
 import threading
@@ -26,6 +27,9 @@ AT_ONCE = 100
 
 PRUNE_SECONDS = 10.0
 """Seconds between two removals of what everybody has."""
+
+EXPIRE_SECONDS = 600.0
+"""Seconds between two removals of what is too old."""
 
 SECONDS_A_DAY = 86400.0
 
@@ -60,6 +64,7 @@ class EventHub:
     Args:
         config: Receivers and limits.
         folder: The run's folder: relative files are in it, and `outbox.db`.
+        retention_days: How long what is delivered to files is kept.
         clock: Seconds since the epoch.
         chance: A number in [0, 1), for waits that differ.
 
@@ -72,11 +77,12 @@ class EventHub:
         config: EventsConfig,
         folder: Path,
         *,
+        retention_days: float = math.inf,
         clock: Callable[[], float] = time.time,
         chance: Callable[[], float] = random.random,
     ) -> None:
         self._config, self._chance = config, chance
-        sinks = _sinks(config, folder)
+        sinks = _sinks(config, folder, retention_days * SECONDS_A_DAY)
         self._outbox = Outbox(
             folder / "outbox.db",
             [sink.name for sink in sinks],
@@ -87,7 +93,7 @@ class EventHub:
         self._lock = threading.Lock()
         self._listeners: list[Callable[[Event], None]] = []
         self._closing = threading.Event()
-        self._couriers = [_Courier(sink, self._outbox, config, chance, self._closing) for sink in sinks]
+        self._couriers = [_Courier(sink, self._outbox, config, chance, clock, self._closing) for sink in sinks]
         self._pruned = time.monotonic()
         self._failing = False
         self.published = 0
@@ -159,14 +165,14 @@ class EventHub:
             log.error("events were kept for too long or are too many: %d were given up undelivered", lost)
 
 
-def _sinks(config: EventsConfig, folder: Path) -> list[Sink]:
+def _sinks(config: EventsConfig, folder: Path, kept: float) -> list[Sink]:
     sinks: list[Sink] = []
     if config.file is not None:
-        sinks.append(JsonLines(folder / config.file, int(config.file_megabytes * 1e6), config.file_count))
+        sinks.append(JsonLines(folder / config.file, int(config.file_megabytes * 1e6), config.file_count, kept))
     if config.mqtt is not None:
         sinks.append(Mqtt(config.mqtt))
     for number, webhook in enumerate(config.webhooks, 1):
-        sinks.append(Webhook(webhook, folder / "dead-letters.jsonl", f"webhook{number}"))
+        sinks.append(Webhook(webhook, folder / "dead-letters.jsonl", f"webhook{number}", kept))
     return sinks
 
 
@@ -179,12 +185,14 @@ class _Courier:
         outbox: Outbox,
         config: EventsConfig,
         chance: Callable[[], float],
+        clock: Callable[[], float],
         closing: threading.Event,
     ) -> None:
         self.sink, self.failing, self.delivered = sink, "", 0
         self.wake = threading.Event()
         self.thread = threading.Thread(target=self._run, name=f"events-{sink.name}", daemon=True)
         self._outbox, self._config, self._chance, self._closing = outbox, config, chance, closing
+        self._clock, self._expired = clock, -EXPIRE_SECONDS
         self._failures = 0
 
     def state(self) -> SinkState:
@@ -196,6 +204,7 @@ class _Courier:
     def _run(self) -> None:
         while not self._closing.is_set():
             self.wake.clear()
+            self._expire()
             try:
                 events = self._outbox.waiting(self.sink.name, AT_ONCE)
                 done = self._deliver(events) if events else 0
@@ -224,6 +233,16 @@ class _Courier:
             log.info("events for %s are delivered again", self.sink.name)
         self.failing, self._failures = "", 0
         return len(events)
+
+    def _expire(self) -> None:
+        """Has the receiver remove what is too old, if it is time: here, as nothing is delivered to it meanwhile."""
+        if time.monotonic() - self._expired < EXPIRE_SECONDS:
+            return
+        self._expired = time.monotonic()
+        try:
+            self.sink.expire(self._clock())
+        except OSError as error:
+            log.error("events for %s that are too old cannot be removed: %s", self.sink.name, error)
 
     def _pause(self) -> float:
         """Seconds before the next attempt: doubled at each, up to a limit, and different for everybody."""

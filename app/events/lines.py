@@ -1,14 +1,22 @@
-"""Events as lines of JSON in a file that is put aside when it is large."""
+"""Events as lines of JSON in a file that is put aside when it is large, and loses what is too old."""
 
 from __future__ import annotations
 
+import json
+import math
 import os
+import shutil
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from app.errors import InputError
 from app.events.outbox import Stored
 from app.events.sinks import NotDeliveredError
+
+ROOM_SECONDS = 86400.0
+"""A file that loses old events loses at once what is younger by less than this, or by a tenth of the time for which
+they are kept: it is not written anew for every line."""
 
 
 class JsonLines:
@@ -20,6 +28,7 @@ class JsonLines:
         path: The file; made where it is missing.
         most_bytes: Size from which it is put aside.
         count: Files put aside that are kept.
+        kept_seconds: How long events are kept.
 
     Raises:
         InputError: If the file cannot be written.
@@ -27,9 +36,9 @@ class JsonLines:
 
     name = "file"
 
-    def __init__(self, path: Path, most_bytes: int, count: int) -> None:
+    def __init__(self, path: Path, most_bytes: int, count: int, kept_seconds: float = math.inf) -> None:
         self.dead = 0
-        self._path, self._most, self._count = path, most_bytes, count
+        self._path, self._most, self._count, self._kept = path, most_bytes, count, kept_seconds
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._mend()
@@ -48,6 +57,11 @@ class JsonLines:
                 file.write(data)
         except OSError as error:
             raise NotDeliveredError(f"{self._path}: {error.strerror}") from None
+
+    def expire(self, now: float) -> None:
+        """Removes what is too old from all files, and files in which nothing is left."""
+        for path in (self._path, *map(self._aside, range(1, self._count + 1))):
+            drop_older(path, now, self._kept)
 
     def availability(self, camera: str, online: bool) -> None:
         """Files keep no state."""
@@ -74,10 +88,56 @@ class JsonLines:
                 file.truncate(place)
 
     def _put_aside(self) -> None:
-        def aside(number: int) -> Path:
-            return self._path.with_name(f"{self._path.stem}.{number}{self._path.suffix}")
-
         for number in range(self._count, 0, -1):
-            before = self._path if number == 1 else aside(number - 1)
+            before = self._path if number == 1 else self._aside(number - 1)
             if before.exists():
-                before.replace(aside(number))
+                before.replace(self._aside(number))
+
+    def _aside(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.stem}.{number}{self._path.suffix}")
+
+
+def drop_older(path: Path, now: float, kept_seconds: float) -> bool:
+    """Removes events that are too old from a file of lines; gives whether it was changed.
+
+    Lines are roughly in order of time: those before the first that is young enough go. A file in which none is left is
+    removed; whoever reads on sees another file take its place.
+
+    Args:
+        path: The file; it need not exist. Nobody may write to it meanwhile.
+        now: Seconds since the epoch.
+        kept_seconds: Age from which an event goes.
+
+    Raises:
+        OSError: If it cannot be changed.
+    """
+    if not path.exists() or math.isinf(kept_seconds):
+        return False
+    before = now - kept_seconds
+    room = min(ROOM_SECONDS, kept_seconds / 10)
+    with path.open("rb") as file:
+        first = file.readline()
+        if not first.endswith(b"\n") or _time_of(first) >= before:
+            return False
+        place, line = file.tell(), file.readline()
+        while line and _time_of(line) < before + room:
+            place, line = file.tell(), file.readline()
+        file.seek(place)
+        if not line:
+            path.unlink()
+            return True
+        # Beside it, and in its place when it is whole: whoever kills the program leaves one or the other.
+        partial = path.with_name(f".{path.name}.part")
+        with partial.open("wb") as kept:
+            shutil.copyfileobj(file, kept)
+        shutil.copymode(path, partial)
+    partial.replace(path)
+    return True
+
+
+def _time_of(line: bytes) -> float:
+    """When the event of a line happened; long ago where that cannot be read."""
+    with suppress(ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        values = json.loads(line)
+        return float(values.get("event", values)["time"])
+    return -float("inf")

@@ -96,6 +96,9 @@ class Mqtt:
         if self._connected.is_set():
             self._tell(camera, online)
 
+    def expire(self, now: float) -> None:
+        """Nothing is kept here."""
+
     def close(self) -> None:
         """Says goodbye: the last will is not needed then."""
         if not self._begun:

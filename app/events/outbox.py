@@ -57,6 +57,7 @@ class Outbox:
             # The program may be killed at any time and nothing is lost; to outlive a cut in power too would cost a
             # wait for the disk with every event.
             self._database.execute("PRAGMA synchronous=NORMAL")
+            self._database.execute("PRAGMA secure_delete=ON")
             self._database.executescript(_TABLES)
             latest = self._latest()
             for name in receivers:

@@ -45,5 +45,15 @@ class Sink(Protocol):
     def availability(self, camera: str, online: bool) -> None:
         """Notes whether a camera gives pictures; for receivers that keep such a state."""
 
+    def expire(self, now: float) -> None:
+        """Removes what is too old from files of its own.
+
+        Args:
+            now: Seconds since the epoch.
+
+        Raises:
+            OSError: If one cannot be changed.
+        """
+
     def close(self) -> None:
         """Lets go of files and connections."""

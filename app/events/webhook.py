@@ -6,7 +6,9 @@ import hashlib
 import hmac
 import http.client
 import json
+import math
 import os
+import threading
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Sequence
@@ -16,12 +18,16 @@ from pathlib import Path
 from app.addresses import redacted
 from app.config_events import WebhookConfig
 from app.errors import InputError
+from app.events.lines import drop_older
 from app.events.outbox import Stored
 from app.events.sinks import NotDeliveredError
 from app.secrets import put_in
 
 TRIED_AGAIN = {408, 425, 429}
 """Refusals that a later attempt may not meet; all others of 400 to 499 are for good."""
+
+_DEAD_LETTERS = threading.Lock()
+"""Held by whoever changes a file of dead letters: several receivers have the same."""
 
 
 class _NoRedirect(urllib.request.HTTPRedirectHandler):
@@ -42,13 +48,14 @@ class Webhook:
         config: Address, kinds, secret and limits.
         dead_letters: The file for what is given up.
         name: Of this receiver.
+        kept_seconds: How long dead letters are kept.
 
     Raises:
         InputError: If a variable or a file that the address or the secret names is not there.
     """
 
-    def __init__(self, config: WebhookConfig, dead_letters: Path, name: str) -> None:
-        self.name, self.dead = name, 0
+    def __init__(self, config: WebhookConfig, dead_letters: Path, name: str, kept_seconds: float = math.inf) -> None:
+        self.name, self.dead, self._kept = name, 0, kept_seconds
         self._url, values = put_in(config.url, "a webhook's url")
         self._hidden = values
         if not self._url.startswith(("http://", "https://")) or not self._url.partition("://")[2].strip("/"):
@@ -69,6 +76,11 @@ class Webhook:
 
     def availability(self, camera: str, online: bool) -> None:
         """Addresses keep no state: they have the events."""
+
+    def expire(self, now: float) -> None:
+        """Removes dead letters that are too old."""
+        with _DEAD_LETTERS:
+            drop_older(self._dead_letters, now, self._kept)
 
     def close(self) -> None:
         """Nothing is kept open."""
@@ -108,7 +120,7 @@ class Webhook:
     def _give_up(self, event: Stored, reason: str) -> None:
         line = json.dumps({"receiver": self.name, "reason": self._plain(reason), "event": json.loads(event.body)})
         try:
-            with self._dead_letters.open("a", encoding="utf-8") as file:
+            with _DEAD_LETTERS, self._dead_letters.open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
                 file.flush()
                 os.fsync(file.fileno())

@@ -62,7 +62,7 @@ class Linking:
             self.gallery = self._closing.enter_context(open_gallery(folder, model_id, config))
             for camera in config.cameras:
                 self.gallery.add_camera(camera_row(camera))
-            self._hub = EventHub(config.events, folder)
+            self._hub = EventHub(config.events, folder, retention_days=config.gallery.retention_days)
             self._closing.callback(self._hub.close)
             spool = open_spool(folder, config)
             self._closing.callback(spool.close)

@@ -78,7 +78,7 @@ class Session:
         for camera in config.cameras:
             self.gallery.add_camera(camera_row(camera))
         self.metrics = Metrics()
-        self.hub = EventHub(config.events, self.folder)
+        self.hub = EventHub(config.events, self.folder, retention_days=config.gallery.retention_days)
         closing.callback(self.hub.close)
         self.teller = Teller(self.hub, self.metrics, time.time)
         spool = open_spool(self.folder, config)
