@@ -162,6 +162,12 @@ def sighting_ids(connection: Connection, chosen: Filter) -> npt.NDArray[np.int64
     return np.fromiter(connection.scalars(chosen.apply(query)), np.int64)
 
 
+def sighting_count(connection: Connection, chosen: Filter) -> int:
+    """How many sightings are wanted."""
+    query = select(func.count()).select_from(SightingRecord).join(TrackletRecord).join(Camera)
+    return int(connection.execute(chosen.apply(query)).scalar_one())
+
+
 def sighting_counts(connection: Connection, chosen: Filter) -> dict[tuple[str, int], int]:
     """How many of the wanted sightings each tracklet has that has any, by camera and track number."""
     owner = TrackletRecord

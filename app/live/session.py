@@ -11,6 +11,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import FrameType
 
+import torch
+
 from app.addresses import resolve
 from app.capture import Capture
 from app.config import Config
@@ -21,6 +23,7 @@ from app.errors import InputError
 from app.events import EventHub, new_event
 from app.files import prepare_folder
 from app.gallery.growing import last_tracks
+from app.gallery.queries import Filter, sighting_count
 from app.health import HealthServer, Verdict
 from app.live.expiring import Expiry
 from app.live.linker import Linker
@@ -141,6 +144,7 @@ class Session:
         return [camera.name for camera in self.config.cameras]
 
     def _link(self) -> None:
+        torch.set_num_threads(1)  # of this thread: the processors are the loop's
         while not self._over.wait(LINK_SECONDS):
             try:
                 begun = time.monotonic()
@@ -166,7 +170,9 @@ class Session:
                 now = time.monotonic()
                 self._expiry.look()
                 if now - counted >= COUNT_SECONDS:
-                    sightings, counted = len(self.gallery.sighting_ids()), now
+                    with self.gallery.reading() as connection:
+                        sightings = sighting_count(connection, Filter(self.gallery.now()))
+                    counted = now
             except InputError as error:
                 # The linker has said that the gallery is away, and says when it is back.
                 if not self.linker.failures:

@@ -8,6 +8,7 @@ from app.association import CameraTracklet
 from app.config import GalleryConfig
 from app.gallery import Gallery
 from app.gallery.packing import CROP_HEIGHT, Dimensions
+from app.gallery.queries import Filter, sighting_count
 from reid_model.matching import distances
 from tests.app.galleries import DAY, MODEL, camera, features, fill, identity, picture, tracklet
 
@@ -94,6 +95,9 @@ def test_what_was_added_is_found_by_number(filled):
     with Gallery.open(filled) as gallery:
         everything, found = gallery.sightings()
         ids = gallery.sighting_ids()
+        with gallery.reading() as connection:
+            assert sighting_count(connection, Filter(gallery.now())) == len(ids)
+            assert 0 < sighting_count(connection, Filter(gallery.now(), ["west"])) < len(ids)
         assert ids.dtype == np.int64
         assert ids.tolist() == [row.id for row in everything] == list(range(1, 31))
         west = gallery.sighting_ids(["west"], start=30 / 12.5, end=40 / 12.5)
