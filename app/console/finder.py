@@ -6,7 +6,7 @@ import secrets
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from sqlalchemy import select
 
+from app.cluster.sharded import ShardedIndex
 from app.config import Config
 from app.console.wall import Image, ShownBox, Wall, encode
 from app.contact_sheet import format_time
@@ -24,7 +25,8 @@ from app.finding import LEAST_MASS, OVERLAP, UNTRACKED_MASS, refuse_nobody
 from app.gallery import Gallery, LiveIndex, queries
 from app.gallery.packing import Dimensions
 from app.gallery.schema import Camera, TrackletRecord
-from app.search import Match, box_inside, identity_sightings, search
+from app.pointing import box_inside
+from app.search import Match, identity_sightings, search
 from reid_model.embedder import Embedder, cut
 from reid_model.explain import CellMatches, match_cells
 from reid_model.features import Features
@@ -92,6 +94,7 @@ class Search:
         bar: Probability from which a match counts as the person.
         seconds: What it took.
         made: When, seconds since the epoch.
+        missing: What could not be searched, in words: shards of a cluster that are away.
     """
 
     id: str
@@ -107,6 +110,7 @@ class Search:
     bar: float
     seconds: float
     made: float
+    missing: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -150,18 +154,30 @@ class Finder:
         config: All settings.
         wall: Where frames come from.
         embedder: Makes the features of queries.
-        age: Seconds since the index was brought up to date in which a search does not do so where that takes long: for
-            a gallery that grows all the time, where somebody calls `keep_in_step` more often than that.
+        age: Seconds since the index was brought up to date in which a search only takes in what is new, and does not
+            look for what is gone, where that takes long: for a gallery that grows all the time, where somebody calls
+            `keep_in_step` more often than that.
+        shards: Gives the index of a cluster for one search; None for an index of one's own.
     """
 
-    def __init__(self, gallery: Gallery, config: Config, wall: Wall, embedder: Embedder, *, age: float = 0.0) -> None:
+    def __init__(
+        self,
+        gallery: Gallery,
+        config: Config,
+        wall: Wall,
+        embedder: Embedder,
+        *,
+        age: float = 0.0,
+        shards: Callable[[], ShardedIndex] | None = None,
+    ) -> None:
         self.embedder = embedder
         self._age, self._looked, self._took = age, -np.inf, 0.0
         self._gallery, self._config, self._wall = gallery, config, wall
         self._embedding, self._indexing = threading.Lock(), threading.Lock()
         name = choose_device(config.gallery.device, "gallery.device")
         self._device = None if name == "cpu" else torch.device(name)
-        self._index = LiveIndex.open(gallery, self._device)
+        self._shards = shards
+        self._index = LiveIndex.open(gallery, self._device) if shards is None else None
         self._kept = _Kept()
         self._counted: OrderedDict[tuple[object, ...], tuple[float, int, int]] = OrderedDict()
         self._warm_up()
@@ -288,6 +304,8 @@ class Finder:
         Raises:
             InputError: If the gallery cannot be read.
         """
+        if self._shards is not None:
+            return
         with self._indexing:
             new = self._index is None
             self._bring_up_to_date()
@@ -306,8 +324,10 @@ class Finder:
             return self.embedder.embed(images)
 
     def _ready(self) -> LiveIndex | None:
-        if self._took > QUICK_SECONDS and time.monotonic() - self._looked < self._age:
-            return self._index
+        index = self._index
+        if index is not None and self._took > QUICK_SECONDS and time.monotonic() - self._looked < self._age:
+            index.take_in(self._gallery)
+            return index
         with self._indexing:
             self._bring_up_to_date()
             return self._index
@@ -323,7 +343,8 @@ class Finder:
     def _search(self, user: tuple[int, str], wish: Wish, query: _Query, began: float) -> Search:
         origin = {**query.origin, "reason": wish.reason} if wish.reason else query.origin
         left_out = {*query.keys, *query.beside}
-        index = self._ready()
+        sharded = None if self._shards is None else self._shards()
+        index = self._ready() if sharded is None else None
         matches = search(
             self._gallery,
             query.features,
@@ -336,8 +357,8 @@ class Finder:
             calibration=self.embedder.calibration,
             origin=origin,
             who=user[1],
-            index=index,
-            people=None if index is None else self._people(wish, index.revision),
+            index=index if sharded is None else sharded,
+            people=self._people(wish, self._gallery.revision() if index is None else index.revision),
         )
         elsewhere = [match for match in matches if (match.camera, match.track) not in left_out][: wish.top]
         made = Search(
@@ -354,6 +375,7 @@ class Finder:
             bar=self._config.gallery.match_probability,
             seconds=time.perf_counter() - began,
             made=self._gallery.now(),
+            missing=() if sharded is None else sharded.missing,
         )
         with self._kept.lock:
             self._kept.searches[made.id] = made

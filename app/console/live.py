@@ -24,10 +24,10 @@ from app.live.session import Session, check_cameras, run_until_told
 log = logging.getLogger(__name__)
 
 STEP_SECONDS = 2.0
-"""Seconds between two times that the index takes in what was stored."""
+"""Seconds between two times that the index is brought up to date, so that no search has to wait for that."""
 
 INDEX_AGE = 5.0
-"""Seconds after which a search does so itself: in a large gallery that has kept somebody waiting."""
+"""Seconds after which a search does so itself: in a large gallery that keeps somebody waiting."""
 
 TOLD_OTHERWISE = ("follow.reappeared",)
 """Events that pages hear of from the gallery, whoever writes it."""

@@ -80,6 +80,20 @@ def read(gallery: Gallery, ids: npt.NDArray[np.int64], size: Dimensions) -> Iter
             yield _batch(gallery, rows, size)
 
 
+def newer_ids(gallery: Gallery, newest: int) -> npt.NDArray[np.int64]:
+    """The numbers of the sightings that were stored after one, `(n,)`, ascending, without those that have expired.
+
+    Writers take turns, so that no smaller number can come later.
+
+    Raises:
+        InputError: If the store cannot be read.
+    """
+    table = SightingRecord
+    query = select(table.id).where(table.id > newest, table.expires > gallery.now()).order_by(table.id)
+    with gallery.reading() as connection:
+        return np.fromiter(connection.scalars(query), np.int64)
+
+
 def _batch(gallery: Gallery, rows: list[tuple[Any, ...]], size: Dimensions) -> Batch:
     ids, tracklets, cameras, times, expires, mass, pooled, local, saliency = zip(*rows, strict=True)
     try:

@@ -10,14 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from app.association import CameraTracklet
 from app.gallery import Gallery
+from app.gallery.erasing import erase_identity
 from app.gallery.index_live import LiveIndex
 from app.gallery.index_part import greatest
 from app.gallery.index_reading import Batch, read
 from app.gallery.packing import Dimensions
 from reid_model.features import Features
 from reid_model.matching import METHODS, distances
-from tests.app.galleries import MODEL, features, fill, tracklet
+from tests.app.galleries import MODEL, features, fill, identity, tracklet
 
 SIZE = Dimensions(32, 6, 8)
 NEAR = 0.03  # cells of 8 values have few to average over
@@ -206,6 +208,45 @@ def test_a_gallery_is_taken_in_and_followed(store):
         assert index.search(features(2, 77)[:1], 1, now=gallery.now()).distances[0] < NEAR
         later = gallery.now() + 1e9
         assert not len(index.search(stored[:1], 3, now=later).ids)
+
+
+def test_what_is_new_is_taken_in_alone_and_what_is_gone_later(store):
+    with Gallery.open(fill(store)) as gallery:
+        index = LiveIndex.open(gallery)
+        first = index.ids()
+        assert index.take_in(gallery) == 0
+        gallery.add_tracklets("east", [tracklet(9, exemplars=features(2, 77))])
+        assert index.take_in(gallery) == 2
+        assert index.search(features(2, 77)[:1], 1, now=gallery.now()).distances[0] < NEAR
+        gallery.set_identities([identity(1, CameraTracklet("east", tracklet(1)))])
+        erase_identity(gallery, 1)
+        assert index.take_in(gallery) == 0
+        assert np.isin(first[:3], index.ids()).all()
+        assert index.sync(gallery) == 3
+        assert index.ids().tolist() == gallery.sighting_ids().tolist()
+
+
+def test_who_syncs_and_who_takes_in_at_the_same_time_get_everything_once(tmp_path):
+    """Sightings come and are taken in while another thread compares everything."""
+    with Gallery.open(fill(tmp_path / "gallery.db")) as gallery:
+        index, over = LiveIndex.open(gallery), threading.Event()
+
+        def sync():
+            while not over.is_set():
+                index.sync(gallery)
+
+        thread = threading.Thread(target=sync)
+        thread.start()
+        try:
+            for number in range(20, 50):
+                gallery.add_tracklets("east", [tracklet(number, exemplars=features(2, number))])
+                index.take_in(gallery)
+                assert index.ids().tolist() == gallery.sighting_ids().tolist()
+        finally:
+            over.set()
+            thread.join()
+        index.sync(gallery)
+        assert index.ids().tolist() == gallery.sighting_ids().tolist()
 
 
 def test_reading_takes_any_numbers(tmp_path):

@@ -139,6 +139,26 @@ def test_an_operator_clicks_somebody_in_a_live_picture_and_draws_a_box(live, fil
     assert "no recording is kept" in clip.json()["error"]
 
 
+def test_what_was_stored_before_a_search_is_found_where_it_takes_long_to_compare_everything(live, filmed, monkeypatch):
+    run, clients = live
+    monkeypatch.setattr("app.console.finder.QUICK_SECONDS", -1.0)
+    person, frame = plainest(filmed)
+    run.offer("cam3", *filmed["cam3"][1])
+    run.step()
+    compared = []
+    monkeypatch.setattr("app.gallery.index_live.LiveIndex.sync", lambda *_: compared.append(1))
+    run.offer("cam2", *filmed["cam2"][1])
+    run.now += 1
+    run.linker.step()
+    run.show("cam1", frame)
+    shown = clients.viewer.get("/api/boxes", params={"camera": "cam1"}).json()
+    (somebody,) = [each for each in shown["boxes"] if each["track"] == person]
+    wish = {"camera": "cam1", "frame": frame, "box": somebody["box"]}
+    found = clients.operator.post("/api/searches/box", json=wish).json()
+    assert (found["matches"][0]["camera"], found["matches"][0]["track"]) == ("cam2", person)
+    assert not compared
+
+
 def test_what_an_operator_says_counts_for_the_run_at_its_next_step(live, filmed):
     run, clients = live
     first, second = known(filmed)[:2]
