@@ -22,13 +22,14 @@ class AssociationConfig(Section):
         le=2,
     )
     crowd_people: float = Field(
-        default=100.0,
-        description="Identities up to which the threshold holds as it is; among more, the same distance says less.",
+        default=60.0,
+        description="People up to whom the threshold holds as it is; among more, the same distance says less. They "
+        "count by how often two tracklets are one person's: one over the chance of it.",
         ge=1,
     )
     crowd_step: float = Field(
-        default=0.07,
-        description="How much the threshold falls, [0, 2], for e times as many identities.",
+        default=0.06,
+        description="How much the threshold falls, [0, 2], for e times as many people.",
         ge=0,
         le=2,
     )
