@@ -34,7 +34,7 @@ class Event:
     """Something that happened.
 
     Attributes:
-        id: Unique; in the order in which events of one program were made. Told again, an event has the same.
+        id: Unique; in the order in which a live run publishes them. Told again, an event has the same.
         time: When it happened, seconds since the epoch.
         kind: One of `KINDS`.
         camera: Name of the camera, or None where it is about no single one.
@@ -101,11 +101,14 @@ def new_event(
     """
     if kind not in KINDS:
         raise ValueError(f"kind: expected one of {', '.join(KINDS)}, given {kind!r}")
-    return Event(_new_id(), time, kind, camera, track, identity, details or {})
+    return Event(new_id(), time, kind, camera, track, identity, details or {})
 
 
-def _new_id() -> str:
-    """48 bits of milliseconds and 16 that count up within one, then 64 of chance: 32 hexadecimal digits."""
+def new_id() -> str:
+    """An id greater than all that this program made before.
+
+    48 bits of milliseconds and 16 that count up within one, then 64 of chance: 32 hexadecimal digits.
+    """
     global _latest
     with _lock:
         _latest = max(_latest + 1, time.time_ns() // 1_000_000 << 16)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from app.capture import CameraNotice
-from app.events import Event, EventHub, from_association, from_notice, from_reappearance, new_event
+from app.events import Event, EventHub, from_association, from_notice, from_reappearance, new_event, new_id
 from app.live.lane import Changes, Shown
 from app.live.linker import Linker, Outcome
 from app.metrics import Metrics
@@ -30,10 +32,15 @@ class Teller:
 
     def __init__(self, hub: EventHub, metrics: Metrics, clock: Callable[[], float]) -> None:
         self._hub, self._metrics, self._clock = hub, metrics, clock
+        self._order, self._last = threading.Lock(), ""
 
     def publish(self, event: Event) -> None:
-        """Hands an event to the hub."""
-        self._hub.publish(event)
+        """Hands an event to the hub; under a new id, as these increase, where another thread was quicker."""
+        with self._order:
+            if event.id <= self._last:
+                event = replace(event, id=new_id())
+            self._last = event.id
+            self._hub.publish(event)
         self._metrics.published(event.kind)
 
     # From the loop

@@ -152,6 +152,7 @@ def test_live_cameras_from_the_first_start_to_a_restart(server, tmp_path, starte
         people = {each.number for each in gallery.identities()}
         newest = {row.camera: row.track for row in stored}
     told = {each["identity"] for each in events if each["kind"] == "identity.appeared"}
+    told |= {each["details"]["into"] for each in events if each["kind"] == "identity.split"}
     assert told >= people
 
     run.begin()
