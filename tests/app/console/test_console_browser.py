@@ -27,6 +27,9 @@ CHROMIUM = Path("/usr/bin/chromium")
 PICTURES = ROOT / "runs" / "console"
 """Where what the browser showed is kept, to be looked at."""
 
+PATIENCE = 60.0
+"""Seconds for what a page is to show: other tests run at the same time, and they may leave it little."""
+
 PASSWORD = "correct horse battery"
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text()
 RULES = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
@@ -77,7 +80,7 @@ class Looked:
 
     def __init__(self, page: Page) -> None:
         self.page = page
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(1000 * PATIENCE)
         self.faults: list[str] = []
         page.on("console", lambda said: said.type in ("error", "warning") and self.faults.append(said.text))
         page.on("pageerror", lambda error: self.faults.append(str(error)))
@@ -224,7 +227,7 @@ def test_an_operator_finds_a_person_and_sets_right_who_is_who(running):
 
 def until(page: Page, holds: str) -> None:
     """Waits for a condition; the page's content policy forbids the browser's own way of waiting."""
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + PATIENCE
     while not page.evaluate(holds):
         assert time.monotonic() < deadline, holds
         time.sleep(0.05)
