@@ -34,11 +34,17 @@ def search(
     follow: Annotated[
         str | None, typer.Option(metavar="NAME", help="Store the search: an event is raised when the person reappears.")
     ] = None,
+    cluster: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Ask the shards of a running cluster: auto, or its host (cluster.ask)."),
+    ] = None,
     config_file: Annotated[Path | None, typer.Option("--config", help="Configuration file (YAML).")] = None,
     overrides: Overrides = [],  # noqa: B006
     json_file: JsonFile = None,
 ) -> None:
     """Find a person in a gallery: by a box in a frame, by pictures, or by identity."""
+    import json
+
     from app.files import check_target
     from app.finding import Request
     from app.finding import find as run
@@ -63,4 +69,5 @@ def search(
         clips=clips,
         follow=follow,
     )
-    print_search(run(request, load_config(config_file, overrides)), json_file)
+    asked = [] if cluster is None else [f"cluster.ask={json.dumps(cluster)}"]
+    print_search(run(request, load_config(config_file, [*overrides, *asked])), json_file)

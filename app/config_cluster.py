@@ -30,6 +30,13 @@ class ClusterConfig(Section):
         gt=0,
         le=60,
     )  # fmt: skip
+    ask: str | None = Field(
+        default=None,
+        description="Where searches find the shards of a running cluster: auto for the Ray of this machine, or its "
+        "host; nothing: searches have an index of their own.",
+        min_length=1,
+        max_length=300,
+    )
     restart_seconds: float = Field(
         default=0.5,
         description="Seconds before an actor that died is started again; doubled each time that it dies soon.",

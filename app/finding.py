@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from app.cluster.starting import join_shards
 from app.config import Config, GalleryConfig
 from app.contact_sheet import format_time, write_contact_sheet
 from app.devices import choose_device
@@ -23,8 +24,9 @@ from app.following import store_follow
 from app.gallery import Gallery, queries
 from app.gallery.reasons import cell_rows, in_words
 from app.gallery.store import gallery_file
+from app.pointing import box_query, find_camera
 from app.saving import save_shown
-from app.search import Match, box_query, find_camera, identity_sightings, search, to_rows
+from app.search import Match, identity_sightings, search, to_rows
 from app.sources import read_frame
 from reid_model.embedder import Embedder, cut
 from reid_model.features import Features
@@ -113,6 +115,7 @@ class Found:
         bar: Probability from which a match counts as the person.
         seconds: Time the search took, features included, without loading weights.
         follow: Number of the follow that was stored, or None.
+        missing: What could not be searched, in words: shards of a cluster that are away.
     """
 
     matches: list[Match]
@@ -124,6 +127,7 @@ class Found:
     bar: float
     seconds: float
     follow: int | None
+    missing: tuple[str, ...] = ()
 
     @property
     def reasons(self) -> list[str]:
@@ -148,6 +152,8 @@ def find(request: Request, config: Config) -> Found:
     with Gallery.open(path, model_id=embedder.model_id, config=config.gallery) as gallery:
         output = request.output or (path.parent if isinstance(path, Path) else Path()) / "search"
         prepare_folder(output)
+        shards = join_shards(gallery, config)
+        index = None if shards is None else shards()
         start = time.perf_counter()
         query = _query(request, gallery, embedder)
         matches = search(
@@ -160,6 +166,7 @@ def find(request: Request, config: Config) -> Found:
             exact=request.exact,
             calibration=embedder.calibration,
             origin=query.origin,
+            index=index,
             device=_device(config.gallery),
         )
         seconds = time.perf_counter() - start
@@ -175,7 +182,8 @@ def find(request: Request, config: Config) -> Found:
     write_contact_sheet(sheet, matches, query.pictures, title=query.title)
     write_text(table, _csv(rows))
     cells = [cell_rows(match.reason, embedder.grid[1]) for match in matches]
-    return Found(matches, query.title, sheet, table, rows, cells, bar, seconds, number)
+    missing = () if index is None else index.missing
+    return Found(matches, query.title, sheet, table, rows, cells, bar, seconds, number, missing)
 
 
 def _device(config: GalleryConfig) -> torch.device | None:

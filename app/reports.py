@@ -94,14 +94,14 @@ def print_results(command: str, results: Sequence[Result], json_file: Path | Non
     write_results(command, results, json_file)
 
 
-def write_results(command: str, results: Sequence[Result], json_file: Path | None) -> None:
-    """The JSON of a command, if asked for.
+def write_results(command: str, results: Sequence[Result], json_file: Path | None, **more: object) -> None:
+    """The JSON of a command, if asked for; `more` is said of all results.
 
     Raises:
         InputError: If it cannot be written.
     """
     if json_file is not None:
-        write_json(json_file, {"command": command, "version": __version__, "results": list(results)})
+        write_json(json_file, {"command": command, "version": __version__, **more, "results": list(results)})
 
 
 def print_annotation(annotation: Annotation, output: Path, json_file: Path | None) -> None:

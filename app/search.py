@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-import difflib
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 
 from app.errors import InputError
-from app.gallery import CameraRow, Gallery, IdentityRow, LiveIndex, Sighting
+from app.gallery import Gallery, IdentityRow, LiveIndex, Sighting, queries
 from app.gallery.choosing import MOST_SIGHTINGS
 from app.gallery.found import SHORTLIST, Found, Searchable
 from app.gallery.packing import Dimensions
 from app.gallery.reasons import Reason, explain
+from app.pointing import find_camera
 from reid_model.calibration import Calibration
 from reid_model.features import Features
 from reid_model.matching import Method, distances
-
-EDGE = 2.0
-"""Pixels that a box may reach over the frame's edge: rounding, not a mistake."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,23 +61,6 @@ class Match:
     query: int
     reason: Reason
     crop: bytes | None
-
-
-@dataclass(frozen=True)
-class BoxQuery:
-    """A box in a stored camera's frame, checked.
-
-    Attributes:
-        camera: The camera, with the path of its source.
-        frame: 0-based frame number.
-        time: Time of that frame, seconds since the epoch, from the camera's start and rate (exact at constant rate).
-        box: Left, top, right, bottom in source pixels, inside the frame.
-    """
-
-    camera: CameraRow
-    frame: int
-    time: float
-    box: tuple[float, float, float, float]
 
 
 def search(
@@ -169,38 +150,6 @@ def search(
     return matches
 
 
-def box_query(
-    gallery: Gallery,
-    camera: str,
-    box: Sequence[float],
-    *,
-    frame: int | None = None,
-    time: float | None = None,
-) -> BoxQuery:
-    """Checks a box that someone pointed at.
-
-    Args:
-        gallery: Where the camera is stored.
-        camera: Name of the camera.
-        box: Left, top, width, height in source pixels; it may reach over the frame's edge by 2 pixels, and is cut
-            there.
-        frame: 0-based frame number, or
-        time: seconds since the epoch: the frame nearest to it. One of both is given.
-
-    Returns:
-        The camera, frame, time and box.
-
-    Raises:
-        InputError: If the camera is not in the gallery, or the frame, time or box is not in its video.
-    """
-    row = find_camera(gallery, camera)
-    if (frame is None) == (time is None):
-        raise InputError("give a frame number or a time, one of both")
-    frame = _frame_at(row, time) if time is not None else _check_frame(row, frame or 0)
-    moment = row.start + frame / row.rate if row.rate > 0 else row.start
-    return BoxQuery(row, frame, moment, box_inside(row.name, (row.width, row.height), box))
-
-
 def identity_query(gallery: Gallery, number: int) -> Features:
     """The features of all of an identity's sightings, to search for it elsewhere.
 
@@ -235,21 +184,6 @@ def find_identity(gallery: Gallery, number: int) -> IdentityRow:
         cure = f"give one of the {known} that `identity list` shows" if known else "it holds no identities"
         raise InputError(f"identity {number}: not in {gallery.path}; {cure}")
     return row
-
-
-def find_camera(gallery: Gallery, name: str) -> CameraRow:
-    """The stored camera of that name.
-
-    Raises:
-        InputError: If there is none; the message names those there are, and the nearest.
-    """
-    known = {row.name: row for row in gallery.cameras()}
-    if name in known:
-        return known[name]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    listed = ", ".join(known) or "none"
-    raise InputError(f"camera {name!r}: not in {gallery.path}, which has {listed}{hint}")
 
 
 def to_rows(matches: Sequence[Match]) -> list[dict[str, object]]:
@@ -292,6 +226,17 @@ def prior_of(people: int) -> float:
     return 1 / (1 + max(people, 1))
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Has torch compute in the calling thread alone: for so few crops, waking others takes many times as long."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def _person(row: Sighting) -> object:
     """Whom a sighting shows: the identity, or the tracklet where none was decided."""
     return (row.camera, row.track) if row.identity is None else row.identity
@@ -308,24 +253,28 @@ def _matches(
 ) -> list[Match]:
     """The nearest `top` tracklets of what the index found, compared again by the vectors in the store."""
     firsts = np.sort(np.unique(found.tracklets, return_index=True)[1])[:top]
-    rows, features = gallery.look_up(found.ids[np.isin(found.tracklets, found.tracklets[firsts])])
-    if features is None:
-        return []
-    # Rounding can bring the distance of a crop to itself just below 0.
-    apart = np.maximum(distances(query, features, method), 0)
-    best: dict[tuple[str, int], int] = {}
-    for position in np.argsort(apart.min(axis=0), kind="stable").tolist():
-        best.setdefault((rows[position].camera, rows[position].track), position)
-    places = np.array([*best.values()], np.intp)
-    rows, features, apart = [rows[place] for place in places], features[places], apart[:, places]
+    wanted = found.ids[np.isin(found.tracklets, found.tracklets[firsts])].tolist()
+    with gallery.checked() as connection:
+        rows, features = queries.look_up(connection, wanted, gallery.now())
+        if features is None:
+            return []
+        with one_thread():
+            # Rounding can bring the distance of a crop to itself just below 0.
+            apart = np.maximum(distances(query, features, method), 0)
+        best: dict[tuple[str, int], int] = {}
+        for position in np.argsort(apart.min(axis=0), kind="stable").tolist():
+            best.setdefault((rows[position].camera, rows[position].track), position)
+        places = np.array([*best.values()], np.intp)
+        rows, features, apart = [rows[place] for place in places], features[places], apart[:, places]
+        pictures = queries.crops(connection, [row.id for row in rows], gallery.now())
     nearest = apart.argmin(axis=0)
     closest = apart.min(axis=0)
-    reasons = explain(query[nearest], features, method)
+    with one_thread():
+        reasons = explain(query[nearest], features, method)
     likely: list[float | None] = [None] * len(rows)
     if calibration is not None:
         likely = [*calibration.probability(closest, query.mass[nearest], features.mass, prior).tolist()]
     people: dict[object, int] = {}
-    crops = gallery.crops([row.id for row in rows])
     return [
         Match(
             rank=place + 1,
@@ -343,7 +292,7 @@ def _matches(
             mass=row.mass,
             query=int(nearest[place]),
             reason=reasons[place],
-            crop=crops[place],
+            crop=pictures[place],
         )
         for place, row in enumerate(rows)
     ]
@@ -364,50 +313,3 @@ def _check_request(gallery: Gallery, query: Features, top: int, start: float | N
         raise InputError(
             f"{gallery.path}: holds vectors of {stored}, the query has {given}; use the weights that it was made with"
         )
-
-
-def _check_frame(camera: CameraRow, frame: int) -> int:
-    if frame < 0 or 0 < camera.frame_count <= frame:
-        last = f" to {camera.frame_count - 1}" if camera.frame_count > 0 else " and up"
-        raise InputError(f"frame {frame}: camera {camera.name} has frames 0{last}; give one of them")
-    return frame
-
-
-def _frame_at(camera: CameraRow, time: float) -> int:
-    if camera.rate <= 0 or camera.frame_count <= 0:
-        raise InputError(f"time {time:.2f}: the frame rate of camera {camera.name} is not known; give a frame number")
-    frame = round((time - camera.start) * camera.rate) if math.isfinite(time) else -1
-    if not 0 <= frame < camera.frame_count:
-        last = camera.start + (camera.frame_count - 1) / camera.rate
-        span = f"{camera.start:.2f} to {last:.2f}"
-        raise InputError(f"time {time:.2f}: camera {camera.name} was recorded from {span}; give a time in between")
-    return frame
-
-
-def box_inside(camera: str, size: tuple[int, int], box: Sequence[float]) -> tuple[float, float, float, float]:
-    """A box that someone pointed at, cut to its frame.
-
-    Args:
-        camera: Name of the camera, for the message.
-        size: Width and height of its frames in pixels.
-        box: Left, top, width, height in pixels; it may reach over the frame's edge by 2 pixels.
-
-    Returns:
-        Left, top, right, bottom.
-
-    Raises:
-        InputError: If it is no box, or not in the frame.
-    """
-    if len(box) != 4:
-        raise InputError(f"box: expected left top width height, given {len(box)} numbers")
-    left, top, width, height = (float(value) for value in box)
-    given = f"box {left:g} {top:g} {width:g} {height:g}"
-    if not all(math.isfinite(value) for value in (left, top, width, height)) or width <= 0 or height <= 0:
-        raise InputError(f"{given}: width and height must be above 0; give left top width height in pixels")
-    right, bottom = left + width, top + height
-    if left < -EDGE or top < -EDGE or right > size[0] + EDGE or bottom > size[1] + EDGE:
-        raise InputError(f"{given}: not inside the frame of camera {camera}, {size[0]} x {size[1]} pixels")
-    cut = (max(left, 0.0), max(top, 0.0), min(right, float(size[0])), min(bottom, float(size[1])))
-    if cut[2] - cut[0] < 1 or cut[3] - cut[1] < 1:
-        raise InputError(f"{given}: smaller than a pixel; give left top width height in pixels")
-    return cut

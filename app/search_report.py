@@ -34,6 +34,8 @@ def print_search(found: Found, json_file: Path | None) -> None:
     if found.matches:
         print_table(COLUMNS, [_cells(match) for match in found.matches])
     print(_verdict(found))
+    if found.missing:
+        print(f"not searched, as it is away: {', '.join(found.missing)}")
     for note in dict.fromkeys(str(row["note"]) for row in found.rows if row.get("note")):
         print(f"note: {note}")
     print(f"\n{len(found.matches)} matches in {1000 * found.seconds:.0f} ms")
@@ -44,7 +46,7 @@ def print_search(found: Found, json_file: Path | None) -> None:
         {"name": f"{row['camera']} {row['track']}", **row, "cells": cells}
         for row, cells in zip(found.rows, found.cells, strict=True)
     ]
-    write_results("search", results, json_file)
+    write_results("search", results, json_file, missing=list(found.missing))
 
 
 def _cells(match: Match) -> list[object]:
@@ -66,7 +68,7 @@ def _cells(match: Match) -> list[object]:
 
 def _verdict(found: Found) -> str:
     if not found.matches:
-        return "nobody in the gallery fits these filters"
+        return f"nobody in {'what was searched' if found.missing else 'the gallery'} fits these filters"
     likely = [match.probability for match in found.matches if match.probability is not None]
     if not likely:
         return "how probable a match is, these weights do not say: they have no calibration"

@@ -81,6 +81,10 @@ class AssociatorActor:
         """Takes what a worker has seen; gives the ended tracklets that are on a disk now."""
         return self._linking.take(parcel)
 
+    def last_tracks(self) -> dict[str, int]:
+        """The highest track number of each camera that was ever taken."""
+        return self._linking.last_tracks()
+
     def pid(self) -> int:
         """Number of its process."""
         import os
@@ -97,9 +101,12 @@ class WorkerActor:
     """A share of the cameras: frames in, tracklets to the associator."""
 
     def __init__(self, config: Config, number: int, associator: Any) -> None:
-        from app.cluster.worker import Worker
+        import ray
 
-        self._worker = Worker(config, number)
+        from app.cluster.worker import ANSWER_SECONDS, Worker
+
+        known: dict[str, int] = ray.get(associator.last_tracks.remote(), timeout=ANSWER_SECONDS)
+        self._worker = Worker(config, number, known)
         self._worker.connect(associator)
 
     def watch(self) -> None:

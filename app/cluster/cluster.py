@@ -14,6 +14,7 @@ import ray
 import ray.exceptions
 
 from app.cluster.actors import AssociatorActor, ShardActor, WorkerActor
+from app.cluster.asking import actor_name, ask, shown_name
 from app.cluster.sharded import ShardedIndex
 from app.config import Config
 from app.errors import InputError
@@ -66,8 +67,13 @@ class Kept:
             log.warning("%s: died (%s)%s", self.name, why, "; given up" if self.given_up else "; is started again")
         if self.handle is not None or self.given_up or now < self._due:
             return False
+        try:
+            self.handle = self.make()
+        except ValueError:
+            # The name of the one before is not free yet, or another cluster has it.
+            return False
         self.restarts += self._begun > 0
-        self.handle, self._begun = self.make(), now
+        self._begun = now
         self._watched = self.handle.watch.remote()
         return True
 
@@ -91,27 +97,34 @@ class Cluster:
     Args:
         config: Everything that is configured; `gallery.url` says where the store is.
         model_id: Of the vectors that are stored and searched.
+        workers: What watches cameras; anything else stands for cameras where there are none.
 
     Raises:
         InputError: If the store cannot be used.
     """
 
-    def __init__(self, config: Config, model_id: str) -> None:
+    def __init__(self, config: Config, model_id: str, workers: type[WorkerActor] = WorkerActor) -> None:
         if config.gallery.url is None:
             raise InputError(
                 "gallery.url: a cluster needs a server for its gallery; give postgresql://user@host/database"
             )
         self.config, cluster = config, config.cluster
         self.gallery = Gallery.open_or_create(config.gallery.url, model_id, config=config.gallery)
-        stored = ray.put(config)
+        stored, count = ray.put(config), cluster.shards
         options = {"max_restarts": 0, "max_concurrency": 4, "num_cpus": cluster.shard_cpus}
         shard, associator = ray.remote(ShardActor), ray.remote(AssociatorActor)
+        names = [actor_name(self.gallery, number, count) for number in range(count)]
         self.shards = [
-            Kept(f"shard {number + 1} of {cluster.shards}", lambda n=number: shard.options(**options).remote(stored, n))  # type: ignore[misc]
-            for number in range(cluster.shards)
+            Kept(
+                shown_name(number, count),
+                lambda n=number: shard.options(name=names[n], **options).remote(stored, n),  # type: ignore[misc]
+            )
+            for number in range(count)
         ]
-        self.associator = Kept("the associator", lambda: associator.options(**options).remote(stored, model_id))
-        worker = ray.remote(WorkerActor)
+        # Parcels that come together are written together.
+        many = {**options, "max_concurrency": cluster.workers + 4}
+        self.associator = Kept("the associator", lambda: associator.options(**many).remote(stored, model_id))
+        worker = ray.remote(workers)
         room = {**options, "num_cpus": cluster.worker_cpus, "num_gpus": cluster.worker_gpus}
         self.workers = [
             Kept(
@@ -186,22 +199,8 @@ class Cluster:
                     ray.get(each.handle.sync.remote(), timeout=60)
 
     def _ask(self, query: Features, top: int, wish: Mapping[str, Any]) -> tuple[list[Found], list[str]]:
-        given = ray.put(query)
-        asked = [
-            (each.name, None if each.handle is None else each.handle.search.remote(given, top, wish))
-            for each in self.shards
-        ]
-        deadline = time.monotonic() + self.config.cluster.answer_seconds
-        found: list[Found] = []
-        missing: list[str] = []
-        for name, answer in asked:
-            try:
-                if answer is None:
-                    raise ray.exceptions.RayActorError
-                found.append(ray.get(answer, timeout=max(deadline - time.monotonic(), 0.01)))
-            except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError, ray.exceptions.RaySystemError):
-                missing.append(name)
-        return found, missing
+        handles = [(each.name, each.handle) for each in self.shards]
+        return ask(handles, self.config.cluster.answer_seconds, query, top, wish)
 
     # The end
 

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from app.cluster.sharded import ShardedIndex
+from app.config import Config
 from app.errors import InputError
+from app.gallery import Gallery
 
 ROOT = str(Path(__file__).parents[2])
 
@@ -15,7 +19,22 @@ PORT = 10001
 """Where a Ray cluster takes clients, unless the address says otherwise."""
 
 
-def start(address: str, megabytes: int = 200, processors: int | None = None) -> None:
+def join_shards(gallery: Gallery, config: Config) -> Callable[[], ShardedIndex] | None:
+    """What gives an index, for one search, of a running cluster's shards; None where they are not to be asked.
+
+    Raises:
+        InputError: If no such cluster is there.
+    """
+    place = config.cluster.ask
+    if place is None:
+        return None
+    start(place, option="cluster.ask")
+    from app.cluster.asking import Shards
+
+    return Shards(gallery, config).index
+
+
+def start(address: str, megabytes: int = 200, processors: int | None = None, *, option: str = "--address") -> None:
     """Starts Ray on this machine, or joins one.
 
     Args:
@@ -23,6 +42,7 @@ def start(address: str, megabytes: int = 200, processors: int | None = None) -> 
             else the host, or `host:port`, of one that takes clients.
         megabytes: Memory that processes share, of one started here.
         processors: How many it is to give out, of one started here; None for those there are, and enough for all.
+        option: What messages call the address.
 
     Raises:
         InputError: If Ray is not installed, or none is there.
@@ -37,6 +57,9 @@ def start(address: str, megabytes: int = 200, processors: int | None = None) -> 
         raise InputError(
             "a cluster needs Ray; install crowdtrace with its extra: pip install 'crowdtrace[cluster]'"
         ) from None
+    if ray.is_initialized():
+        # This process has joined one already.
+        return
     environment = {"env_vars": {"PYTHONPATH": ROOT, "OMP_NUM_THREADS": "1"}}
     common: dict[str, Any] = {
         "namespace": "crowdtrace",
@@ -54,4 +77,4 @@ def start(address: str, megabytes: int = 200, processors: int | None = None) -> 
             ray.init(address=f"ray://{place}", **common)
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         line = " ".join(str(error).split())[:120]
-        raise InputError(f"--address {address}: no Ray there ({line}); start one with `ray start --head`") from None
+        raise InputError(f"{option} {address}: no Ray there ({line}); start one with `ray start --head`") from None

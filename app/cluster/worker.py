@@ -20,8 +20,7 @@ from app.errors import InputError
 from app.events import Event
 from app.files import prepare_folder
 from app.gallery.choosing import choose_views
-from app.gallery.growing import Grown, Key, last_tracks
-from app.gallery.store import Gallery
+from app.gallery.growing import Grown, Key
 from app.live.expiring import Expiry
 from app.live.lane import Shown
 from app.live.linking import Parcel
@@ -44,6 +43,19 @@ ANSWER_SECONDS = 20.0
 def share(cameras: Sequence[CameraConfig], workers: int, number: int) -> list[CameraConfig]:
     """The cameras of a worker: every so many, from its own number on."""
     return list(cameras[number::workers])
+
+
+def next_tracks(known: Mapping[str, int], spool: Spool) -> dict[str, int]:
+    """The track number with which each camera goes on: no tracklet is ever taken for another.
+
+    Args:
+        known: The highest track number of each camera that the associator knows.
+        spool: What waits for it.
+    """
+    numbers = {camera: last + 1 for camera, last in known.items()}
+    for camera, track in spool.keys:
+        numbers[camera] = max(numbers.get(camera, 1), track + 1)
+    return numbers
 
 
 class Outbox:
@@ -104,6 +116,8 @@ class Outbox:
         with self._lock:
             for key in safe:
                 self._ended.pop(key, None)
+        # The associator is there, and has no room.
+        self._put_by({key: item for key, item in ended.items() if key not in safe})
         return True
 
     def __len__(self) -> int:
@@ -141,12 +155,13 @@ class Worker:
     Args:
         config: Everything that is configured.
         number: Which worker it is, from 0.
+        known: The highest track number of each camera that the associator knows.
 
     Raises:
-        InputError: If weights, addresses or the gallery cannot be used.
+        InputError: If weights, addresses or the folder cannot be used.
     """
 
-    def __init__(self, config: Config, number: int) -> None:
+    def __init__(self, config: Config, number: int, known: Mapping[str, int]) -> None:
         self._stopped, self._associator = threading.Event(), None
         cameras = share(config.cameras, config.cluster.workers, number)
         folder = Path(config.live.folder)
@@ -158,11 +173,7 @@ class Worker:
         embedder = load_embedder(live.embedder)
         teller = Teller(_Hub(self.outbox), Metrics(), time.time)  # type: ignore[arg-type]
         teller.linker = self.outbox  # type: ignore[assignment]
-        assert config.gallery.url is not None
-        with Gallery.open_or_create(config.gallery.url, embedder.model_id, config=config.gallery) as gallery:
-            numbers = {name: last + 1 for name, last in last_tracks(gallery).items()}
-        for camera, track in self._spool.keys:
-            numbers[camera] = max(numbers.get(camera, 1), track + 1)
+        numbers = next_tracks(known, self._spool)
         self._capture = Capture(config.live, notice=teller.noticed)
         self.runtime = Runtime(
             self._capture, Detector(config.detector), embedder, live, teller, time.monotonic, numbers

@@ -209,6 +209,7 @@ class SearchOut(BaseModel):
     pictures: int = Field(description="Pictures of the query.")
     camera: str | None = Field(description="Camera of the query, where it is a box.")
     wish: WishIn = Field(description="How it was searched.")
+    missing: list[str] = Field(description="What could not be searched: shards of a cluster that were away.")
     matches: list[MatchOut]
 
 

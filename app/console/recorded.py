@@ -17,7 +17,7 @@ from app.clips import Image, Recording, frames_between, open_recording, sought, 
 from app.console.wall import CameraView, Shown, ShownBox, encode, sent_width
 from app.errors import InputError
 from app.gallery import CameraRow, Gallery
-from app.search import find_camera
+from app.pointing import find_camera
 from app.sources import VideoFile
 
 AHEAD = 50

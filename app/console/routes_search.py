@@ -291,6 +291,7 @@ def _out(console: Console, search: Search) -> SearchOut:
             exact=search.wish.exact,
             reason=search.wish.reason,
         ),
+        missing=list(search.missing),
         matches=[_match_out(match, search.bar, now, query, console.finder.embedder.grid) for match in search.matches],
     )
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import uvicorn
 
+from app.cluster.starting import join_shards
 from app.config import Config
 from app.config_console import ConsoleConfig
 from app.console.accounts import first_admin, named_user, reset_password
@@ -43,7 +44,8 @@ def serve_gallery(path: Path | str, config: Config, new_password: str | None, sa
     with Gallery.open(gallery_file(path), model_id=embedder.model_id, config=config.gallery) as gallery:
         wall = RecordedWall(gallery)
         wall.cameras()  # opens the recordings now, not while the first page waits
-        console = Console(gallery, config, wall, Finder(gallery, config, wall, embedder))
+        finder = Finder(gallery, config, wall, embedder, shards=join_shards(gallery, config))
+        console = Console(gallery, config, wall, finder)
         serve(console, new_password, say)
 
 

@@ -150,6 +150,11 @@ class Linker:
         """Tracklets that have ended and are neither in the gallery nor on disk, those given up among them."""
         return self._waiting.keys() | self._given_up
 
+    def unwritten(self) -> set[Key]:
+        """Tracklets that were offered and are not in the gallery yet, as far as is known."""
+        with self._lock:
+            return {*self._inbox, *self._waiting, *self._undecided, *self._spooled}
+
     @property
     def _held_up(self) -> bool:
         return self._clock() < self._retry

@@ -13,7 +13,7 @@ from app.config import Config
 from app.errors import InputError
 from app.events import Event, EventHub, from_association, from_reappearance
 from app.files import prepare_folder
-from app.gallery.growing import Key
+from app.gallery.growing import Key, last_tracks
 from app.live.expiring import Expiry
 from app.live.linker import Linker, Outcome
 from app.live.opening import camera_row, open_gallery, open_spool
@@ -98,6 +98,18 @@ class Linking:
             unsafe = self.linker.in_memory()
             ended = [(camera, int(tracklet.track_id)) for camera, tracklet in parcel.ended]
             return [key for key in ended if key not in unsafe]
+
+    def last_tracks(self) -> dict[str, int]:
+        """The highest track number of each camera that was ever taken: the next one's numbers go on from it.
+
+        Raises:
+            InputError: If the gallery cannot be read.
+        """
+        with self._lock:
+            numbers = last_tracks(self.gallery)
+            for camera, track in self.linker.unwritten():
+                numbers[camera] = max(numbers.get(camera, 0), track)
+        return numbers
 
     def step(self) -> None:
         """Decides what can be decided by now."""

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 from app.cluster.shard import Shard, owner
 from app.cluster.sharded import ShardedIndex
-from app.cluster.worker import Outbox, share
+from app.cluster.starting import join_shards
+from app.cluster.worker import Outbox, next_tracks, share
 from app.config import CameraConfig, Config
 from app.errors import InputError
 from app.gallery import Gallery, LiveIndex
@@ -21,6 +23,8 @@ from app.gallery.erasing import purge
 from app.live.linking import Linking, Parcel
 from app.live.spool import Spool
 from app.search import search
+from benchmarks.cluster_made import PAUSE, told_safe
+from tests.app.cluster_workers import Worker
 from tests.app.galleries import DAY, MODEL, camera, features, tracklet
 from tests.postgres import programs, server
 
@@ -52,7 +56,7 @@ def same(first, second):
     assert [m.distance for m in first] == pytest.approx([m.distance for m in second], abs=1e-6)
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(st.integers(0, 10**6), st.integers(1, 5), st.booleans(), st.sampled_from([None, ["west"]]), st.booleans())
 def test_shards_find_what_one_index_finds(tmp_path_factory, seed, count, exact, cameras, cut):
     path = tmp_path_factory.mktemp("shards") / "gallery.db"
@@ -172,6 +176,24 @@ def test_parcels_that_come_while_one_is_written_are_written_together(tmp_path):
         linking.close()
 
 
+def test_a_worker_goes_on_with_numbers_that_nobody_has(tmp_path):
+    cameras = [{"name": name, "source": "rtsp://host/a"} for name in ("east", "west", "north")]
+    linking = Linking(Config.model_validate({"cameras": cameras, "live": {"folder": str(tmp_path)}}), MODEL)
+    spool = Spool(tmp_path / "worker-0.db", 64 * MEGABYTE)
+    try:
+        assert next_tracks(linking.last_tracks(), spool) == {"east": 1, "west": 1, "north": 1}
+        linking.gallery.add_tracklets("east", [tracklet(4)])
+        linking.linker.offer("west", [tracklet(7)], finished=True)
+        box = Outbox(spool)
+        box.offer("north", [tracklet(2)], finished=True)
+        assert box.send(lambda parcel: []), "the associator has no room"
+        assert spool.keys == {("north", 2)}
+        assert next_tracks(linking.last_tracks(), spool) == {"east": 5, "west": 8, "north": 3}
+    finally:
+        spool.close()
+        linking.close()
+
+
 # With Ray
 
 
@@ -190,11 +212,17 @@ def cluster(postgres, tmp_path_factory):
     from app.cluster.cluster import Cluster
     from app.cluster.starting import start
 
+    folder = tmp_path_factory.mktemp("cluster")
+    (folder / PAUSE).touch()
     config = Config.model_validate(
         {
+            "cameras": [{"name": name, "source": "rtsp://host/a"} for name in ("east", "west")],
             "gallery": {"url": postgres.address()},
-            "live": {"folder": str(tmp_path_factory.mktemp("cluster"))},
-            "cluster": {"shards": 3, "shard_cpus": 0.1, "slice_minutes": 0.1},
+            "live": {"folder": str(folder)},
+            "cluster": {
+                **{"shards": 2, "shard_cpus": 0.1, "worker_cpus": 0.1, "slice_minutes": 0.1},
+                **{"ask": "auto", "answer_seconds": 10},
+            },
             "association": {"wait_seconds": 1.0},
         }
     )
@@ -202,21 +230,25 @@ def cluster(postgres, tmp_path_factory):
         for name in ("east", "west"):
             gallery.add_camera(camera(name))
         grow(gallery, 1, 40)
-    start("local", megabytes=100, processors=4)
-    made = Cluster(config, MODEL)
+    start("local", megabytes=100, processors=1)
+    made = Cluster(config, MODEL, Worker)
     try:
-        made.sync()
         yield made
     finally:
         made.close()
         ray.shutdown()
 
 
-def settled(cluster, seconds=15.0):
+def limit():
+    """Seconds within which all have to be back: 15, on processors that others leave free."""
+    return 15 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def settled(cluster):
     """Waits until all are there and answer; how long that took."""
     begun = time.monotonic()
     while cluster.away or cluster.search(features(1, 5)).missing:
-        assert time.monotonic() - begun < seconds
+        assert time.monotonic() - begun < 2 * limit()
         time.sleep(0.1)
     return time.monotonic() - begun
 
@@ -224,103 +256,97 @@ def settled(cluster, seconds=15.0):
 def pid_of(kept):
     import ray
 
-    return ray.get(kept.handle.pid.remote(), timeout=20)
+    return ray.get(kept.handle.pid.remote(), timeout=60)
 
 
-def test_the_shards_of_a_cluster_find_what_one_index_finds(cluster):
-    settled(cluster, 40)
+def test_shards_find_together_what_one_index_finds_also_for_another_process(cluster):
+    settled(cluster)
+    cluster.sync()
     one = LiveIndex.open(cluster.gallery)
+    others = join_shards(cluster.gallery, cluster.config)
     for query, exact in itertools.product((features(2, 7), features(1, 100)), (False, True)):
         found = cluster.search(query, exact=exact, top=12)
         assert found.missing == ()
-        same(found.matches, search(cluster.gallery, query, exact=exact, top=12, index=one))
+        alone = search(cluster.gallery, query, exact=exact, top=12, index=one)
+        same(found.matches, alone)
+        index = others()
+        same(search(cluster.gallery, query, exact=exact, top=12, index=index), alone)
+        assert index.missing == ()
 
 
-class Load:
-    """Tracklets without end, as a camera worker sends them, and what was acknowledged."""
+def test_who_asks_a_cluster_that_is_not_there_is_told(cluster):
+    settled(cluster)
+    changed = {**cluster.config.cluster.model_dump(), "shards": 7}
+    config = cluster.config.model_copy(update={"cluster": cluster.config.cluster.model_copy(update=changed)})
+    with pytest.raises(InputError, match=r"cluster.ask auto: runs no shards of postgresql://.*, 7 of them"):
+        join_shards(cluster.gallery, config)
 
-    def __init__(self, cluster, folder, first):
-        self.cluster, self.safe, self.over, self.number = cluster, set(), threading.Event(), first
-        self.box = Outbox(Spool(folder / f"worker-{first}.db", 64 * MEGABYTE))
-        self.answers, self.trouble = [], []
-        self.threads = [threading.Thread(target=self.send), threading.Thread(target=self.search)]
 
-    def deliver(self, parcel):
-        import ray
+class Searching:
+    """Searches without end, as operators do."""
 
-        handle = self.cluster.associator.handle
-        if handle is None:
-            raise InputError("away")
-        safe = ray.get(handle.take.remote(parcel), timeout=10)
-        self.safe |= set(safe)
-        return safe
-
-    def send(self):
-        while not self.over.is_set():
-            now = time.time()
-            for _ in range(3):
-                self.number += 1
-                item = tracklet(self.number, exemplars=features(2, self.number))
-                moved = {"times": item.times + now, "exemplar_times": item.exemplar_times + now}
-                self.box.offer(
-                    "east", [type(item)(**{**{n: getattr(item, n) for n in item.__slots__}, **moved})], finished=True
-                )
-            self.box.send(self.deliver)
-            self.over.wait(0.1)
-        for _ in range(100):
-            if not len(self.box) or not self.box.send(self.deliver):
-                time.sleep(0.1)
+    def __init__(self, cluster):
+        self.cluster, self.over, self.answers, self.trouble = cluster, threading.Event(), [], []
+        self.thread = threading.Thread(target=self.search)
 
     def search(self):
         while not self.over.wait(0.1):
-            begun = time.monotonic()
             try:
                 answer = self.cluster.search(features(1, 5), top=3)
-                self.answers.append((answer.missing, len(answer.matches), time.monotonic() - begun))
+                self.answers.append((answer.missing, len(answer.matches)))
             except Exception as error:
                 self.trouble.append(error)
 
     def __enter__(self):
-        for each in self.threads:
-            each.start()
+        self.thread.start()
         return self
 
     def __exit__(self, *_):
         self.over.set()
-        for each in self.threads:
-            each.join()
+        self.thread.join()
 
 
-@pytest.mark.parametrize("victim", ["shard", "associator", "postgres"])
-def test_who_is_killed_under_load_comes_back_and_nothing_acknowledged_is_lost(cluster, postgres, tmp_path, victim):
-    settled(cluster, 40)
-    first = {"shard": 10_000, "associator": 20_000, "postgres": 30_000}[victim]
-    with Load(cluster, tmp_path, first) as load:
-        while not load.safe or not load.answers:
-            time.sleep(0.1)
+def until(ready):
+    deadline = time.monotonic() + 3 * limit()
+    while not ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("victim", ["shard and worker", "associator", "postgres"])
+def test_who_is_killed_under_load_comes_back_and_nothing_acknowledged_is_lost(cluster, postgres, victim):
+    import ray
+
+    settled(cluster)
+    folder = Path(cluster.config.live.folder)
+    known = len(told_safe(folder))
+    with Searching(cluster) as searching:
+        (folder / PAUSE).unlink()
+        until(lambda: searching.answers and len(told_safe(folder)) > known + 5)
+        begun = time.monotonic()
         if victim == "postgres":
             postgres.stop()
             time.sleep(1.0)
             postgres.start()
         else:
-            kept = cluster.shards[1] if victim == "shard" else cluster.associator
-            before = kept.restarts
-            os.kill(pid_of(kept), signal.SIGKILL)
-            while kept.restarts == before:
-                time.sleep(0.05)
-        took = settled(cluster, 15.0)
-        known = len(load.safe)
-        while len(load.safe) <= known + 3:
-            time.sleep(0.1)
-    assert took < 15
-    assert load.trouble == []
-    assert len(load.box) == 0
-    assert min(found for _, found, _ in load.answers) > 0
-    named = {each for missing, _, _ in load.answers for each in missing}
-    assert named == ({"shard 2 of 3"} if victim == "shard" else set())
-    stored = {(row.camera, row.track) for row in cluster.gallery.tracklets()}
-    assert load.safe <= stored
-    assert {("east", number) for number in range(first + 1, load.number + 1)} <= stored
+            killed = [cluster.associator] if victim == "associator" else [cluster.shards[1], cluster.workers[0]]
+            before = [each.restarts for each in killed]
+            numbers = [pid_of(each) for each in killed]
+            for number in numbers:
+                os.kill(number, signal.SIGKILL)
+            until(lambda: all(each.restarts > count for each, count in zip(killed, before, strict=True)))
+        settled(cluster)
+        back = told_safe(folder)
+        until(lambda: all(sum(name == each for name, _ in told_safe(folder) - back) > 1 for each in ("east", "west")))
+        took = time.monotonic() - begun
+        (folder / PAUSE).touch()
+        until(lambda: not any(ray.get([each.handle.left.remote() for each in cluster.workers], timeout=60)))
+    assert took < limit()
+    assert searching.trouble == []
+    assert min(found for _, found in searching.answers) > 0
+    named = {each for missing, _ in searching.answers for each in missing}
+    assert named == ({"shard 2 of 2"} if victim == "shard and worker" else set())
+    until(lambda: told_safe(folder) <= {(row.camera, row.track) for row in cluster.gallery.tracklets()})
     cluster.sync()
     one = LiveIndex.open(cluster.gallery)
     same(cluster.search(features(1, 5)).matches, search(cluster.gallery, features(1, 5), index=one))

@@ -11,7 +11,8 @@ from app.contact_sheet import TILE, contact_sheet, format_time, write_contact_sh
 from app.errors import InputError
 from app.gallery import CameraRow, Gallery, LiveIndex
 from app.gallery.reasons import Reason, explain, in_words
-from app.search import box_query, identity_query, search, to_rows
+from app.pointing import box_query
+from app.search import identity_query, search, to_rows
 from reid_model.features import Features
 from reid_model.matching import distances
 from trackers.tracklet import Tracklet

@@ -197,5 +197,8 @@ def test_bad_input(scene, crowdtrace, arguments, cause):
 def test_the_verdict_without_matches():
     class Empty:
         matches = []
+        missing = ()
 
     assert _verdict(Empty()) == "nobody in the gallery fits these filters"
+    Empty.missing = ("shard 1 of 2",)
+    assert _verdict(Empty()) == "nobody in what was searched fits these filters"

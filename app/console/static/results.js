@@ -29,6 +29,7 @@ function draw(main, found, cameras) {
         "div",
         { class: "found" },
         h("p", { class: "summary" }, summary(found, likely)),
+        found.missing.length ? h("p", { class: "problem", role: "alert" }, `Not searched, as it is away: ${found.missing.join(", ")}. Search again in a while.`) : null,
         h("ol", { class: "matches", "aria-label": "Matches" }, likely.map(card)),
         others.length ? h("h2", {}, `Below ${percent(found.bar)}: probably somebody else`) : null,
         others.length ? h("ol", { class: "matches below", "aria-label": "Less likely" }, others.map(card)) : null,
@@ -46,7 +47,7 @@ async function reload(main, found, cameras) {
 }
 
 function summary(found, likely) {
-  if (!found.matches.length) return "Nobody in the gallery fits these filters.";
+  if (!found.matches.length) return `Nobody in ${found.missing.length ? "what was searched" : "the gallery"} fits these filters.`;
   const took = `${found.matches.length} in ${found.milliseconds.toFixed(0)} ms`;
   if (found.matches[0].probability === null) return `${took}. These weights do not say how probable a match is.`;
   if (!likely.length) return `${took}. Nobody matches: the likeliest stays below ${percent(found.bar)}.`;

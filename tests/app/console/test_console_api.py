@@ -11,7 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from app.gallery import Gallery
+from app.cluster.sharded import ShardedIndex
+from app.gallery import Gallery, LiveIndex
 from app.gallery.erasing import erase_identity
 from app.sources import read_frame
 from reid_model.embedder import cut
@@ -344,3 +345,17 @@ def test_logging_in_and_out(here):
     assert ok(here.anybody.get("/api/session")) is None
     log = [entry for entry in actions(here, "login", "logout") if entry[0] == "viewer"]
     assert [action for _, action, _ in log][-2:] == ["login", "logout"]
+
+
+def test_the_shards_of_a_cluster_are_asked_and_those_that_are_away_are_named(here, monkeypatch):
+    alone, _ = search_box(here)
+    assert alone["missing"] == []
+    one, away = LiveIndex.open(here.console.gallery), ["shard 2 of 2"]
+
+    def ask(query, top, wish):
+        return [one.search(query, top, **wish)], away
+
+    monkeypatch.setattr(here.console.finder, "_shards", lambda: ShardedIndex(one.model, ask))
+    found, _ = search_box(here)
+    assert found["missing"] == away
+    assert found["matches"] == alone["matches"]
