@@ -9,9 +9,11 @@ import pytest
 
 from app.config_console import ConsoleConfig
 from app.console import accounts
-from app.console.server import check_certificate, listen, serve
+from app.console.server import check_certificate, listen, serve, serve_gallery
 from app.errors import InputError
-from tests.app.console.scene import served, settings
+from app.gallery import Gallery
+from app.gallery.copying import copy
+from tests.app.console.scene import served, settings, whom
 from tests.app.galleries import fill, message
 
 
@@ -55,6 +57,34 @@ def test_a_damaged_certificate_is_refused(tmp_path):
         (tmp_path / name).write_text("not PEM")
     with pytest.raises(InputError, match="cannot be used"):
         check_certificate(ConsoleConfig(certificate=str(tmp_path / "c.pem"), key=str(tmp_path / "k.pem")))
+
+
+def test_the_console_over_a_gallery_on_a_server(postgres, gallery_file, embedder, monkeypatch):
+    """Users, searches, corrections and the audit log are in the database; the command opens it by its address."""
+    address = postgres.empty()
+    with Gallery.open(gallery_file) as gallery:
+        copy(gallery, address)
+    with served(address, embedder) as here:
+        camera, frame, box, person = whom(here.console)
+        wish = {"camera": camera, "frame": frame, "box": box}
+        found = here.operator.post("/api/searches/box", json=wish).json()
+        first = found["matches"][0]
+        assert (first["camera"], first["track"]) == ("cam2", person)
+        verdict = here.operator.post(f"/api/searches/{found['id']}/matches/1/verdict", json={"same": True})
+        assert verdict.status_code == 200, verdict.text
+        assert here.admin.delete(f"/api/people/{person}").status_code == 200
+        done = [each["action"] for each in here.admin.get("/api/audit").json()["entries"]]
+        assert [each for each in done if each in ("erase", "identity merge", "search")] == [
+            "erase",
+            "identity merge",
+            "search",
+        ]
+        assert here.operator.get(f"/api/people/{person}").status_code == 400
+    said = []
+    monkeypatch.setattr("uvicorn.Server.run", lambda self, sockets: said.append("served"))
+    serve_gallery(address, settings("console.port=0"), "viewer", said.append)
+    assert said[-1] == "served"
+    assert not any(address in each for each in said)
 
 
 def test_a_forgotten_password_is_made_anew(gallery_file, embedder, monkeypatch):
