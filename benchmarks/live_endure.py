@@ -6,7 +6,8 @@ A simulated scene (four cameras, 15 people in view again and again) is played by
 as a process of its own, and a client of a real MQTT broker hears its events. `event_*_s` counts from the capture of a
 frame, as the cameras' processes tell it, to the arrival of a track event of that frame at the client; `age_max_s` is
 the oldest that a camera's latest frame was, asked twice a second. Memory is that of `track` and of its cameras'
-processes together (shared pages shared out); `slope_mb_min` is its slope over the last half.
+processes together (shared pages shared out); `slope_mb_min` is its slope over the last half. What people look like is
+remembered for REMEMBERED seconds after it was last seen, so that in the last half as much is forgotten as comes.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ from tests.rtsp.running import RtspServer, free_port, missing, repeated
 
 NAMES = ("cam1", "cam2", "cam3", "cam4")
 SCENE = ("--cameras", "4", "--people", "15", "--seconds", "40", "--seed", "71", "--fps", "15")
+
+REMEMBERED = 240.0
+"""`association.remember_seconds` of the run; by default it is 600, and memory is flat after ten minutes."""
 
 EVENT_SECONDS = 0.7
 AGE_SECONDS = 1.0
@@ -92,6 +96,7 @@ def watched(scene: Path, folder: Path, seconds: float, settings: list[str]) -> l
             config = {
                 "cameras": [{"name": name, "source": server.url(f"/{name}")} for name in NAMES],
                 "live": {"folder": str(folder / "live")},
+                "association": {"remember_seconds": REMEMBERED},
                 "events": {"metrics_port": port, "mqtt": {"host": "127.0.0.1", "port": broker.port}},
             }
             file = folder / "cameras.yaml"
