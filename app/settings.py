@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, get_args, get_type_hints
 
@@ -92,6 +92,23 @@ def _load(path: Path | None, overrides: Sequence[str], schema: type[Schema]) -> 
     path = None if path is None else find_config(path)
     values = _read(path) if path is not None else {}
     overridden = {_override(values, text) for text in overrides}
+    return validated(values, schema, path, overridden)
+
+
+def validated(
+    values: dict[str, Any], schema: type[Schema], path: Path | None, overridden: Collection[str] = ()
+) -> Schema:
+    """Validates values as they were read.
+
+    Args:
+        values: Sections and settings.
+        schema: What they are to be.
+        path: The file they came from; None for the command line.
+        overridden: Paths of those that the command line has set.
+
+    Raises:
+        InputError: As `load_config` does.
+    """
     try:
         return TypeAdapter(schema).validate_python(values)
     except ValidationError as error:
@@ -103,7 +120,7 @@ def _load(path: Path | None, overrides: Sequence[str], schema: type[Schema]) -> 
         raise InputError(f"{where}: a text in it holds half a letter ({error.reason}); write it anew") from None
 
 
-def _located(problem: Any, path: Path | None, overridden: set[str], schema: type) -> str:
+def _located(problem: Any, path: Path | None, overridden: Collection[str], schema: type) -> str:
     """A problem in words, and where it comes from: the file, or the command line."""
     dotted = ".".join(str(part) for part in problem["loc"])
     ours = any(f"{key}.".startswith(f"{dotted}.") or f"{dotted}.".startswith(f"{key}.") for key in overridden)

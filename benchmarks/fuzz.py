@@ -99,9 +99,11 @@ def work(name: str, cases: int, seconds: float, seed: int) -> None:
 
         # Imported for the first time here: what is imported earlier is not instrumented.
         with atheris.instrument_imports(include=["app", "trackers", "reid_model"]):
-            from benchmarks.fuzz_targets import TARGETS, folder
+            from benchmarks.fuzz_draw import folder
+            from benchmarks.fuzz_targets import TARGETS
     else:
-        from benchmarks.fuzz_targets import TARGETS, folder
+        from benchmarks.fuzz_draw import folder
+        from benchmarks.fuzz_targets import TARGETS
     target = TARGETS[name]
     recorder, begun = Recorder(target.run), time.monotonic()
 

@@ -70,7 +70,19 @@ def read_scene(path: Path) -> tuple[World, SimulationConfig]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; name a scene.yaml that run.py simulate wrote")
-    scene = load_as(SceneFile, path)
+    return check_scene(load_as(SceneFile, path), path)
+
+
+def check_scene(scene: SceneFile, path: Path) -> tuple[World, SimulationConfig]:
+    """The world and the crowd of a scene, if they can be.
+
+    Args:
+        scene: As it was read.
+        path: Where from, for messages.
+
+    Raises:
+        InputError: Naming the file and what in it is impossible.
+    """
     cameras = scene.world.cameras
     try:
         check_world(scene.world)
