@@ -27,6 +27,7 @@ import httpx
 import numpy as np
 from websockets.asyncio.client import connect
 
+from app.demo import SCENE
 from app.gallery.store import gallery_file
 from app.reports import print_results
 from benchmarks import console_viewers_live
@@ -115,10 +116,10 @@ def main() -> None:
     what = parser.add_mutually_exclusive_group(required=True)
     what.add_argument("--gallery", type=Path)
     what.add_argument("--live", action="store_true")
-    parser.add_argument("--scene", type=Path, help="a simulated scene of cam1 to cam4, instead of a new one")
+    parser.add_argument("--scene", type=Path, default=SCENE, help="live: cameras in folders")
     parser.add_argument("--viewers", type=int, nargs="+", default=[0, 10, 50])
-    parser.add_argument("--seconds", type=float, default=30)
-    parser.add_argument("--rounds", type=int, default=2, help="live")
+    parser.add_argument("--seconds", type=float, default=15)
+    parser.add_argument("--rounds", type=int, default=2, help="live: how often each number of viewers")
     parser.add_argument("--json", type=Path)
     given = parser.parse_args()
     if given.live:

@@ -2,8 +2,8 @@
 
 python -m benchmarks.console_viewers --live [--scene DIR] [--viewers N …] [--seconds N] [--rounds N] [--json FILE]
 
-A simulated scene (four cameras, 720p, 15 frames a second) is played by a real RTSP server and `serve --config` watches
-it with the console's defaults. In each round, in turn and then in reverse, so many viewers watch: each holds a
+A scene, the shipped one where none is given, is played by a real RTSP server, and `serve --config` watches it with the
+console's defaults. In each round, in turn and then in reverse, so many viewers watch: each holds a
 WebSocket and asks for what is new of all cameras when it has the last, as the page does, in pictures 640 pixels wide.
 They run in a process of their own that has the processors only when nobody else wants them: in earnest viewers have
 machines of their own.
@@ -42,8 +42,6 @@ from app.errors import InputError
 from benchmarks.console_browser import PASSWORD, ROOT
 from tests.rtsp.running import RtspServer, free_port, missing, repeated
 
-NAMES = ("cam1", "cam2", "cam3", "cam4")
-SCENE = ("--cameras", "4", "--people", "15", "--seconds", "40", "--seed", "71", "--fps", "15")
 WIDTH = 640
 BETWEEN = 0.5
 SETTLE_SECONDS = 3.0
@@ -59,28 +57,29 @@ class Watched:
         metrics: Of its figures.
         events: File of its events.
         headers: Of a program that may search.
+        names: Of its cameras.
     """
 
     address: str
     metrics: str
     events: Path
     headers: dict[str, str]
+    names: tuple[str, ...]
 
 
-def measure(scene: Path | None, viewers: Sequence[int], seconds: float, rounds: int) -> list[dict[str, object]]:
+def measure(scene: Path, viewers: Sequence[int], seconds: float, rounds: int) -> list[dict[str, object]]:
     """Figures for each number of viewers, the median of the rounds.
 
     Raises:
-        InputError: If there is no RTSP server on this machine.
+        InputError: If there is no RTSP server on this machine, or no camera in the scene.
     """
     why = missing()
     if why:
         raise InputError(f"live: {why}")
+    if not camera_names(scene):
+        raise InputError(f"{scene}: holds no <camera>/video.mp4; give the folder of a scene")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        if scene is None:
-            scene = folder / "scene"
-            subprocess.run([sys.executable, "run.py", "simulate", "--output", str(scene), *SCENE], check=True, cwd=ROOT)
         length = 60 + rounds * len(viewers) * (seconds + SETTLE_SECONDS + 10)
         with watched(scene, folder, length) as run:
             time.sleep(10)
@@ -98,17 +97,22 @@ def measure(scene: Path | None, viewers: Sequence[int], seconds: float, rounds: 
     ]
 
 
+def camera_names(scene: Path) -> list[str]:
+    """The cameras of a scene."""
+    return sorted(each.parent.name for each in scene.glob("*/video.mp4"))
+
+
 @contextmanager
 def watched(scene: Path, folder: Path, seconds: float) -> Iterator[Watched]:
     """`serve --config` over a scene's cameras, played for so long."""
-    mounts = []
-    for name in NAMES:
+    mounts, names = [], camera_names(scene)
+    for name in names:
         repeated(scene / name / "video.mp4", folder / f"{name}.mp4", seconds)
         mounts.append({"path": f"/{name}", "file": str(folder / f"{name}.mp4")})
     port = free_port()
     with RtspServer(*mounts) as server:
         config = {
-            "cameras": [{"name": name, "source": server.url(f"/{name}")} for name in NAMES],
+            "cameras": [{"name": name, "source": server.url(f"/{name}")} for name in names],
             "detector": {"weights": "bundled"},
             "live": {"folder": str(folder / "live")},
             "events": {"metrics_port": port},
@@ -128,7 +132,8 @@ def watched(scene: Path, folder: Path, seconds: float) -> Iterator[Watched]:
                 told += line
             address, once = re.findall(r"console at (\S+);", told)[0], re.findall(r"one-time password (\S+)", told)[0]
             events = folder / "live" / "events.jsonl"
-            yield Watched(address, f"http://127.0.0.1:{port}/metrics", events, log_in(address, once))
+            metrics = f"http://127.0.0.1:{port}/metrics"
+            yield Watched(address, metrics, events, log_in(address, once), tuple(names))
         finally:
             process.send_signal(signal.SIGTERM)
             process.wait(60)
@@ -152,7 +157,15 @@ def log_in(address: str, once: str) -> dict[str, str]:
 
 def look(run: Watched, viewers: int, seconds: float) -> dict[str, float]:
     """What so many viewers get in so many seconds, and how the cameras are analysed meanwhile."""
-    words = [sys.executable, "-m", "benchmarks.console_viewers_live", run.address, str(viewers), str(seconds)]
+    words = [
+        sys.executable,
+        "-m",
+        "benchmarks.console_viewers_live",
+        run.address,
+        str(viewers),
+        str(seconds),
+        *run.names,
+    ]
     environment = {**os.environ, "CROWDTRACE_HEADERS": json.dumps(run.headers)}
     crowd = subprocess.Popen(
         words, cwd=ROOT, env=environment, text=True, stdout=subprocess.PIPE, preexec_fn=lambda: os.nice(19)
@@ -188,7 +201,7 @@ def analysed(run: Watched) -> float:
 def delays(path: Path, begun: float, ended: float) -> list[float]:
     """Seconds from the capture of a frame to the event of somebody new in it, of events made in a span of time."""
     found = []
-    for line in path.read_text().splitlines():
+    for line in path.read_text().rpartition("\n")[0].splitlines():
         event: dict[str, Any] = json.loads(line)
         made = (int(event["id"][:16], 16) >> 16) / 1000
         if event["kind"] == "track.started" and begun <= made <= ended:
@@ -201,7 +214,7 @@ async def search(run: Watched, seconds: float) -> list[float]:
     chosen, took, begun = random.Random(0), [], time.monotonic()
     async with httpx.AsyncClient(base_url=run.address, headers=run.headers, timeout=60) as client:
         while time.monotonic() < begun + seconds:
-            shown = (await client.get("/api/boxes", params={"camera": chosen.choice(NAMES)})).json()
+            shown = (await client.get("/api/boxes", params={"camera": chosen.choice(run.names)})).json()
             if shown.get("boxes"):
                 wish = {"camera": shown["camera"], "frame": shown["frame"], "box": chosen.choice(shown["boxes"])["box"]}
                 start = time.monotonic()
@@ -212,25 +225,30 @@ async def search(run: Watched, seconds: float) -> list[float]:
     return took or [float("nan")]
 
 
-async def crowd(address: str, headers: dict[str, str], viewers: int, seconds: float) -> list[float]:
+async def crowd(
+    address: str, headers: dict[str, str], viewers: int, seconds: float, names: Sequence[str]
+) -> list[float]:
     """Pictures a second of a camera that each of so many viewers gets, after they have all come."""
     there = asyncio.Event()
-    arriving = [asyncio.create_task(watch(address, headers, seconds, there)) for _ in range(viewers)]
+    arriving = [asyncio.create_task(watch(address, headers, seconds, there, names)) for _ in range(viewers)]
     await asyncio.sleep(0.5 + 0.05 * viewers)
     print("watching", flush=True)
     await asyncio.sleep(SETTLE_SECONDS)
     there.set()
-    return list(await asyncio.gather(*arriving)) if arriving else [*(await asyncio.sleep(seconds, []))]
+    await asyncio.sleep(0 if arriving else seconds)
+    return [*await asyncio.gather(*arriving)]
 
 
-async def watch(address: str, headers: dict[str, str], seconds: float, counts: asyncio.Event) -> float:
+async def watch(
+    address: str, headers: dict[str, str], seconds: float, counts: asyncio.Event, names: Sequence[str]
+) -> float:
     """Watches all cameras; pictures a second of each, of the seconds that count."""
     got, ends = 0, float("inf")
-    after = dict.fromkeys(NAMES, -1)
+    after = dict.fromkeys(names, -1)
     place = address.replace("http://", "ws://") + "/api/wall"
     async with connect(place, additional_headers=headers, max_size=None, compression=None) as socket:
         while time.monotonic() < ends:
-            asked = [{"camera": name, "width": WIDTH, "after": after[name]} for name in NAMES]
+            asked = [{"camera": name, "width": WIDTH, "after": after[name]} for name in names]
             await socket.send(json.dumps(asked))
             data = await socket.recv()
             assert isinstance(data, bytes)
@@ -244,11 +262,12 @@ async def watch(address: str, headers: dict[str, str], seconds: float, counts: a
                 at += 4 + length + facts["bytes"]
                 after[facts["camera"]] = facts["frame"]
                 got += 1
-    return got / seconds / len(NAMES)
+    return got / seconds / len(names)
 
 
 if __name__ == "__main__":
     # The process of the viewers.
+    given_address, given_viewers, given_seconds, *given_names = sys.argv[1:]
     headers_of_all = json.loads(os.environ["CROWDTRACE_HEADERS"])
-    given_address, given_viewers, given_seconds = sys.argv[1:]
-    print(json.dumps(asyncio.run(crowd(given_address, headers_of_all, int(given_viewers), float(given_seconds)))))
+    many = crowd(given_address, headers_of_all, int(given_viewers), float(given_seconds), given_names)
+    print(json.dumps(asyncio.run(many)))

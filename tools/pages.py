@@ -103,6 +103,19 @@ TABLES = {
         {"name": "", "clicks": "clicks", "p50_ms": "p50 ms", "p95_ms": "p95 ms"},
         "python -m benchmarks.console_speed --clicks 200 --json benchmarks/console_speed.json",
     ),
+    "console-viewers-live": Figures(
+        "console_viewers_live.json",
+        {
+            "name": "",
+            "analysed_fps": "frames analysed a second",
+            "event_p50_s": "frame to event, p50 s",
+            "event_p95_s": "p95 s",
+            "search_p50_ms": "search, p50 ms",
+            "search_p95_ms": "p95 ms",
+            "pictures_a_second": "pictures a second of a camera and viewer",
+        },
+        "python -m benchmarks.console_viewers --live --json benchmarks/console_viewers_live.json",
+    ),
     "wheels": Figures(
         "wheels.json",
         {"name": "package", "version": "version", "3.11": "3.11", "3.12": "3.12", "3.13": "3.13"},
