@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from abc import abstractmethod
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,8 @@ from trackers import Tracklet
 TURN = 0.25
 """Seconds between two parcels."""
 
-PAUSE = "pause"
-"""While a file of this name is in the run's folder, nobody is seen."""
+RATE = "rate"
+"""The file in the run's folder that says how many people leave a worker's cameras a second; nobody without it."""
 
 
 class MadeWorker(WorkerActor):
@@ -31,9 +31,6 @@ class MadeWorker(WorkerActor):
 
     What it was told is safe stands in `safe-N.txt` in the run's folder, a camera and a number a line.
     """
-
-    tracklets_a_second = 10.0
-    maker: Callable[[int], Tracklet]
 
     def __init__(self, config: Config, number: int, associator: Any) -> None:
         known = ray.get(associator.last_tracks.remote(), timeout=ANSWER_SECONDS)
@@ -46,14 +43,14 @@ class MadeWorker(WorkerActor):
 
     def watch(self) -> None:
         """Has somebody leave the view of one camera after the other until it is told to stop."""
-        begun, done = time.monotonic(), 0
+        due, done = 0.0, 0
+        then = time.monotonic()
         while not self._over.wait(TURN):
-            due = int((time.monotonic() - begun) * self.tracklets_a_second)
-            if (self._folder / PAUSE).exists():
-                done = due
-            for turn in range(done, due):
+            now = time.monotonic()
+            due += (now - then) * rate_of(self._folder)
+            for turn in range(done, int(due)):
                 self._offer(self._cameras[turn % len(self._cameras)])
-            done = due
+            then, done = now, int(due)
             self.outbox.send(self._deliver)
 
     def connect(self, associator: Any) -> None:
@@ -64,6 +61,11 @@ class MadeWorker(WorkerActor):
         """Asks it to end."""
         self._over.set()
 
+    @staticmethod
+    @abstractmethod
+    def make(number: int) -> Tracklet:
+        """Somebody, as the tracklet of that number."""
+
     def left(self) -> int:
         """Tracklets that nobody has acknowledged yet."""
         return len(self.outbox)
@@ -71,7 +73,7 @@ class MadeWorker(WorkerActor):
     def _offer(self, camera: str) -> None:
         number = self._numbers.get(camera, 1)
         self._numbers[camera] = number + 1
-        item, now = type(self).maker(number), time.time()
+        item, now = self.make(number), time.time()
         seen = replace(item, times=item.times - item.times[-1] + now)
         self.outbox.offer(
             camera, [replace(seen, exemplar_times=seen.times[seen.exemplar_frames - seen.frames[0]])], finished=True
@@ -82,6 +84,19 @@ class MadeWorker(WorkerActor):
         self._safe.writelines(f"{camera} {track}\n" for camera, track in safe)
         self._safe.flush()
         return safe
+
+
+def set_rate(folder: Path, rate: float) -> None:
+    """Sets how many people leave the cameras of each worker a second."""
+    new = folder / f"{RATE}.new"
+    new.write_text(f"{rate}")
+    new.replace(folder / RATE)
+
+
+def rate_of(folder: Path) -> float:
+    """How many that are now."""
+    path = folder / RATE
+    return float(path.read_text()) if path.exists() else 0.0
 
 
 def told_safe(folder: Path) -> set[Key]:

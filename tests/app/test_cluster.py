@@ -23,7 +23,7 @@ from app.gallery.erasing import purge
 from app.live.linking import Linking, Parcel
 from app.live.spool import Spool
 from app.search import search
-from benchmarks.cluster_made import PAUSE, told_safe
+from benchmarks.cluster_made import set_rate, told_safe
 from tests.app.cluster_workers import Worker
 from tests.app.galleries import DAY, MODEL, camera, features, tracklet
 from tests.postgres import programs, server
@@ -213,7 +213,6 @@ def cluster(postgres, tmp_path_factory):
     from app.cluster.starting import start
 
     folder = tmp_path_factory.mktemp("cluster")
-    (folder / PAUSE).touch()
     config = Config.model_validate(
         {
             "cameras": [{"name": name, "source": "rtsp://host/a"} for name in ("east", "west")],
@@ -321,7 +320,7 @@ def test_who_is_killed_under_load_comes_back_and_nothing_acknowledged_is_lost(cl
     folder = Path(cluster.config.live.folder)
     known = len(told_safe(folder))
     with Searching(cluster) as searching:
-        (folder / PAUSE).unlink()
+        set_rate(folder, 12)
         until(lambda: searching.answers and len(told_safe(folder)) > known + 5)
         begun = time.monotonic()
         if victim == "postgres":
@@ -339,7 +338,7 @@ def test_who_is_killed_under_load_comes_back_and_nothing_acknowledged_is_lost(cl
         back = told_safe(folder)
         until(lambda: all(sum(name == each for name, _ in told_safe(folder) - back) > 1 for each in ("east", "west")))
         took = time.monotonic() - begun
-        (folder / PAUSE).touch()
+        set_rate(folder, 0)
         until(lambda: not any(ray.get([each.handle.left.remote() for each in cluster.workers], timeout=60)))
     assert took < limit()
     assert searching.trouble == []
