@@ -86,6 +86,7 @@ endure: install
 	$(BIN)/python -m benchmarks.endure --json benchmarks/endure.json
 	$(BIN)/python -m benchmarks.live_endure --json benchmarks/live_endure.json
 	$(BIN)/python -m benchmarks.live_faults --json benchmarks/live_faults.json
+	$(BIN)/python -m benchmarks.soak --json benchmarks/soak.json
 	$(BIN)/python -m benchmarks.cluster --json benchmarks/cluster.json
 	$(BIN)/python -m benchmarks.cluster_kill --json benchmarks/cluster_kill.json
 	$(BIN)/python -m benchmarks.fuzz --json benchmarks/fuzz.json
