@@ -28,6 +28,15 @@ WAY = 0.35
 NEAREST = 0.1
 """Metres between a camera and a wall or thing."""
 
+LONGEST_AREA = 200.0
+"""Metres of an area's longest side, at most."""
+
+LARGEST_AREA = 20_000.0
+"""Square metres of an area, at most: ways through it are looked for every 0.1 m."""
+
+FARTHEST = 100_000.0
+"""Metres of an area from the origin, at most."""
+
 
 def check_world(world: World) -> None:
     """Refuses a world that cannot be simulated.
@@ -72,6 +81,13 @@ def _check_areas(areas: Sequence[Area]) -> None:
             raise InputError(
                 f"area {area.name}: too small; it needs {SMALLEST_AREA:g} m both ways and a height of 2.5 m"
             )
+        if max(sides) > LONGEST_AREA or sides[0] * sides[1] > LARGEST_AREA:
+            raise InputError(
+                f"area {area.name}: too large; it may have {LARGEST_AREA:g} square metres, and no side over "
+                f"{LONGEST_AREA:g} m"
+            )
+        if max(map(abs, (area.left, area.right, area.bottom, area.top))) > FARTHEST:
+            raise InputError(f"area {area.name}: too far away; move it to within {FARTHEST:g} m of the origin")
     for number, one in enumerate(areas):
         for other in areas[number + 1 :]:
             apart = max(one.left - other.right, other.left - one.right, one.bottom - other.top, other.bottom - one.top)
