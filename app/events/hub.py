@@ -8,6 +8,7 @@ import random
 import sqlite3
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,6 +28,9 @@ AT_ONCE = 100
 
 PRUNE_SECONDS = 10.0
 """Seconds between two removals of what everybody has."""
+
+MOST_UNKEPT = 10_000
+"""Events that wait in memory while they cannot be kept on disk."""
 
 EXPIRE_SECONDS = 600.0
 """Seconds between two removals of what is too old."""
@@ -59,6 +63,7 @@ class EventHub:
     """Publishes events to all receivers of a configuration, each at least once and in order.
 
     An event is kept on disk when `publish` returns: a receiver that cannot be reached, a restart or a kill lose none.
+    While the disk takes none, events wait in memory and are late; then only a kill loses them.
     Receivers have a thread each; none delays another, nor whoever publishes.
 
     Args:
@@ -93,22 +98,20 @@ class EventHub:
         self._lock = threading.Lock()
         self._listeners: list[Callable[[Event], None]] = []
         self._closing = threading.Event()
-        self._couriers = [_Courier(sink, self._outbox, config, chance, clock, self._closing) for sink in sinks]
+        self._couriers = [
+            _Courier(sink, self._outbox, config, chance, clock, self._keep, self._closing) for sink in sinks
+        ]
         self._pruned = time.monotonic()
-        self._failing = False
+        self._keeping = threading.Lock()
+        self._unkept: deque[tuple[str, str | None, str]] = deque()
+        self._lost = False
         self.published = 0
         for courier in self._couriers:
             courier.thread.start()
 
     def publish(self, event: Event) -> None:
         """Keeps an event for all receivers and tells the listeners; waits for none of them."""
-        try:
-            self._outbox.add(event.kind, event.camera, event.to_json())
-            self._failing = False
-        except sqlite3.Error as error:
-            if not self._failing:
-                log.error("%s: events cannot be kept (%s) and are lost", self._outbox.path, error)
-            self._failing = True
+        self._keep(event)
         self.published += 1
         for courier in self._couriers:
             courier.wake.set()
@@ -142,6 +145,7 @@ class EventHub:
     def close(self, timeout: float = 5.0) -> None:
         """Gives receivers that can be reached what they have not got, for so long; the rest waits for the next run."""
         end = time.monotonic() + timeout
+        self._keep()
         for courier in self._couriers:
             while time.monotonic() < end and not courier.failing and self._outbox.pending(courier.sink.name):
                 time.sleep(0.02)
@@ -151,8 +155,34 @@ class EventHub:
         for courier in self._couriers:
             courier.thread.join(max(end - time.monotonic(), 0) + 10.0)
             courier.sink.close()
+        self._keep()
+        if self._unkept:
+            log.error("%s: %d events could not be kept and are lost", self._outbox.path, len(self._unkept))
         self._prune()
         self._outbox.close()
+
+    def _keep(self, event: Event | None = None) -> None:
+        """Keeps an event, after those that could not be kept on disk before; of too many, the oldest are lost."""
+        new = [] if event is None else [(event.kind, event.camera, event.to_json())]
+        with self._keeping:
+            failed = bool(self._unkept)
+            self._unkept.extend(new)
+            try:
+                while self._unkept:
+                    self._outbox.add(*self._unkept[0])
+                    self._unkept.popleft()
+            except sqlite3.Error as error:
+                if not failed:
+                    log.error("%s: events cannot be kept (%s); they wait in memory", self._outbox.path, error)
+            else:
+                if failed:
+                    log.info("%s: events can be kept again", self._outbox.path)
+                self._lost = False
+            while len(self._unkept) > MOST_UNKEPT:
+                self._unkept.popleft()
+                if not self._lost:
+                    log.error("%s: too many events wait in memory; the oldest are lost", self._outbox.path)
+                self._lost = True
 
     def _prune(self) -> None:
         self._pruned = time.monotonic()
@@ -186,13 +216,14 @@ class _Courier:
         config: EventsConfig,
         chance: Callable[[], float],
         clock: Callable[[], float],
+        keep: Callable[[], None],
         closing: threading.Event,
     ) -> None:
         self.sink, self.failing, self.delivered = sink, "", 0
         self.wake = threading.Event()
         self.thread = threading.Thread(target=self._run, name=f"events-{sink.name}", daemon=True)
         self._outbox, self._config, self._chance, self._closing = outbox, config, chance, closing
-        self._clock, self._expired = clock, -EXPIRE_SECONDS
+        self._clock, self._keep, self._expired = clock, keep, -EXPIRE_SECONDS
         self._failures = 0
 
     def state(self) -> SinkState:
@@ -206,6 +237,7 @@ class _Courier:
             self.wake.clear()
             self._expire()
             try:
+                self._keep()
                 events = self._outbox.waiting(self.sink.name, AT_ONCE)
                 done = self._deliver(events) if events else 0
                 if done:

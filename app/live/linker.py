@@ -103,6 +103,7 @@ class Linker:
         self._unassigned: dict[Key, int] = {}
         self._erased: dict[Key, float] = {}
         self._given_up: set[Key] = set()
+        self._in_memory = False
         self._read = self._heeded = -1
         self._retry = -np.inf
         self._now = -np.inf
@@ -236,8 +237,11 @@ class Linker:
                 for item in items:
                     self._waiting.pop(item.key)
                     self._written.pop(item.key, None)
+                self._in_memory = False
             except InputError as error:
-                log.error("what waits for the gallery cannot be put on disk: %s", error)
+                if not self._in_memory:
+                    log.error("what waits for the gallery cannot be put on disk: %s; it waits in memory", error)
+                self._in_memory = True
         for key in list(self._waiting)[: max(len(self._waiting) - MOST_WAITING, 0)]:
             del self._waiting[key]
             self._given_up.add(key)

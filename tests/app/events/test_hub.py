@@ -5,6 +5,7 @@ import hmac
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import pytest
 from app.config_events import EventsConfig
 from app.errors import InputError
 from app.events import EventHub, new_event
+from app.events.outbox import Outbox
 from tests.app.events.servers import Broker, Subscriber, Web, eventually
 
 QUICK = {"retry_seconds": 0.05, "most_retry_seconds": 0.2}
@@ -94,6 +96,57 @@ def test_listeners_hear_everything_until_they_leave(tmp_path):
     hub.publish(other)
     hub.close()
     assert heard == [event]
+
+
+def test_events_of_a_time_when_the_disk_is_full_come_late_and_in_order(tmp_path, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    hub, full = hub_of(tmp_path), [False]
+    add = Outbox.add
+
+    def fill(self, *row):
+        if full[0]:
+            raise sqlite3.OperationalError("database or disk is full")
+        add(self, *row)
+
+    monkeypatch.setattr(Outbox, "add", fill)
+    events = some(30)
+    for number, event in enumerate(events):
+        full[0] = 10 <= number < 20
+        hub.publish(event)
+    eventually(lambda: hub.states()[0].pending == 0)
+    full[0] = True
+    for event in (late := some(5, first=30)):
+        hub.publish(event)
+    full[0] = False
+    # Nobody publishes any more, and they are kept all the same.
+    eventually(lambda: hub.states()[0].delivered == 35)
+    hub.close()
+    assert [each["id"] for each in lines(tmp_path / "events.jsonl")] == [event.id for event in (*events, *late)]
+    said = [record.message for record in caplog.records if "kept" in record.message]
+    assert ["again" in line for line in said] == [False, True, False, True], "told once each time"
+
+
+def test_of_too_many_events_for_memory_the_oldest_are_lost_and_it_is_told(tmp_path, monkeypatch, caplog):
+    hub = hub_of(tmp_path)
+
+    def full(*_row):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr("app.events.hub.MOST_UNKEPT", 10)
+    with monkeypatch.context() as patch:
+        patch.setattr(Outbox, "add", full)
+        events = some(25)
+        for event in events:
+            hub.publish(event)
+    hub.publish(last := some(1, first=25)[0])
+    eventually(lambda: hub.states()[0].delivered == 11)
+    with monkeypatch.context() as patch:
+        patch.setattr(Outbox, "add", full)
+        hub.publish(some(1, first=26)[0])
+        hub.close()
+    assert [each["id"] for each in lines(tmp_path / "events.jsonl")] == [event.id for event in (*events[-10:], last)]
+    assert caplog.text.count("the oldest are lost") == 1
+    assert "1 events could not be kept and are lost" in caplog.text
 
 
 # the web
@@ -243,6 +296,7 @@ import sys, time
 from pathlib import Path
 from app.config_events import EventsConfig
 from app.events import EventHub, new_event
+from app.events.outbox import Outbox
 config = EventsConfig.model_validate({"mqtt": {"host": "127.0.0.1", "port": int(sys.argv[2])}})
 hub = EventHub(config, Path(sys.argv[1]))
 hub.availability("east", True)
