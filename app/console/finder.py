@@ -213,7 +213,8 @@ class Finder:
         if mine is not None:
             origin["track"] = inside[mine].track
         where = f"{camera}, frame {frame}" if self._wall.recorded else camera
-        title = f"Box in {where}, {format_time(when)}"
+        moment = format_time(when)
+        title = f"Box in {where}, {moment}{'' if moment.endswith(' s') else ' UTC'}"
         return self._search(user, wish, _Query(features, [_picture(picture)], title, origin, keys, beside), began)
 
     def by_pictures(self, user: tuple[int, str], wish: Wish, pictures: Sequence[tuple[str, Image]]) -> Search:
