@@ -115,7 +115,7 @@ def load_calibration(path: Path) -> Calibration | None:
 
 def write_manifest(folder: Path = WEIGHTS_FOLDER) -> None:
     """Writes down the hashes of all weights in a folder; to be run when shipped weights change."""
-    hashes = {path.name: _digest(path) for path in sorted(folder.glob("*.safetensors"))}
+    hashes = {path.name: file_digest(path) for path in sorted(folder.glob("*.safetensors"))}
     partial = folder / (MANIFEST.name + ".part")
     partial.write_text(json.dumps(hashes, indent=1) + "\n", encoding="utf-8")
     partial.replace(folder / MANIFEST.name)
@@ -134,7 +134,12 @@ def _split(path: Path) -> tuple[Path, str | None]:
     return Path(name), digits
 
 
-def _digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """SHA-256 of a file, in hexadecimal digits.
+
+    Raises:
+        OSError: If it cannot be read.
+    """
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -143,7 +148,7 @@ def _check_hash(path: Path, expected: str | None) -> str:
     if not path.is_file():
         raise WeightsError(f"{path}: no such weight file; name a .safetensors file of GASM weights, or 'default'")
     try:
-        digest = _digest(path)
+        digest = file_digest(path)
     except OSError as error:
         raise WeightsError(f"{path}: cannot be read ({error.strerror}); name GASM weights, or 'default'") from None
     if expected is not None and not digest.startswith(expected.lower()):

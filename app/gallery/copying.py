@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from sqlalchemy import Connection, Table, func, select
+from sqlalchemy import Connection, Table, select
 
 from app.errors import InputError
+from app.gallery import queries
 from app.gallery.bulk import insert_many
 from app.gallery.database import copy_file
 from app.gallery.file import File
@@ -102,7 +103,7 @@ def copy(
     with place.building() as made, gallery.reading() as source:
         make_tables(made, place, {})
         tables = Base.metadata.sorted_tables
-        total, done = 2 * sum(_count(source, table) for table in tables), 0
+        total, done = 2 * sum(queries.row_count(source, table) for table in tables), 0
         tallies = {table.name: Tally() for table in tables}
         for table in tables:
             for rows in _rows(source, table):
@@ -131,10 +132,6 @@ def _rows(connection: Connection, table: Table) -> Iterator[list[dict[str, objec
     query = select(table).order_by(*table.primary_key.columns).execution_options(yield_per=AT_ONCE)
     for rows in connection.execute(query).mappings().partitions():
         yield [dict(row) for row in rows]
-
-
-def _count(connection: Connection, table: Table) -> int:
-    return connection.scalar(select(func.count()).select_from(table)) or 0
 
 
 def _refuse_existing(place: Place) -> None:

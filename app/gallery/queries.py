@@ -162,6 +162,11 @@ def sighting_ids(connection: Connection, chosen: Filter) -> npt.NDArray[np.int64
     return np.fromiter(connection.scalars(chosen.apply(query)), np.int64)
 
 
+def row_count(connection: Connection, table: Any) -> int:
+    """How many rows a table has."""
+    return int(connection.scalar(select(func.count()).select_from(table)) or 0)
+
+
 def sighting_count(connection: Connection, chosen: Filter) -> int:
     """How many sightings are wanted."""
     query = select(func.count()).select_from(SightingRecord).join(TrackletRecord).join(Camera)

@@ -55,7 +55,7 @@ def verify(gallery: Gallery, progress: Progress = lambda done, expected: None) -
     """
     problems = gallery.integrity()
     with gallery.checked() as connection:
-        counts = {name: _count(connection, table) for name, table in Base.metadata.tables.items()}
+        counts = {name: queries.row_count(connection, table) for name, table in Base.metadata.tables.items()}
         expired = connection.scalar(select(func.count()).where(SightingRecord.expires <= gallery.now())) or 0
         problems += _wrong_tracklets(connection)
         size = queries.dimensions(connection)
@@ -65,10 +65,6 @@ def verify(gallery: Gallery, progress: Progress = lambda done, expected: None) -
             problems += _wrong_sightings(connection, size, counts["sightings"], progress)
         waiting = unfinished(queries.meta(connection))
     return Report(counts, expired, tuple(problems), waiting)
-
-
-def _count(connection: Connection, table: Any) -> int:
-    return connection.scalar(select(func.count()).select_from(table)) or 0
 
 
 def _wrong_tracklets(connection: Connection) -> list[str]:

@@ -38,8 +38,7 @@ TILE = 1 << TILE_BITS
 
 TRIANGLE_BITS = 20
 MOST_TRIANGLES = 1 << TRIANGLE_BITS
-MOST_COPIES = 1 << (31 - TRIANGLE_BITS)
-"""How many triangles a mesh may have, and how many copies of it can be drawn at a time."""
+"""How many triangles a mesh may have; what is left of 31 bits numbers the copies of it that are drawn at a time."""
 
 SILHOUETTE = 255
 """What a covered sample of a silhouette holds."""

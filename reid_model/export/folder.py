@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from reid_model.checkpoint import WeightsError
+from reid_model.checkpoint import WeightsError, file_digest
 from reid_model.export.convert import halve, require, to_onnx
 from reid_model.export.graph import cell_grid
 from reid_model.export.quantise import ImageArray, quantise_onnx, quantise_openvino
@@ -127,7 +126,7 @@ def write_export(
         weights_sha256=weights_sha256,
         calibration=calibration,
         version=version,
-        files={name: _digest(folder / name) for name in NETWORK_FILES[format_]},
+        files={name: file_digest(folder / name) for name in NETWORK_FILES[format_]},
     )
     (folder / SIDECAR).write_text(json.dumps(sidecar.as_dict(), indent=1) + "\n", encoding="utf-8")
     return sidecar
@@ -180,10 +179,6 @@ def read_export(path: Path) -> tuple[Sidecar, Path]:
     for name in names:
         if not (folder / name).is_file():
             raise WeightsError(f"{folder / name}: missing; export it again")
-        if sidecar.files.get(name) != _digest(folder / name):
+        if sidecar.files.get(name) != file_digest(folder / name):
             raise WeightsError(f"{folder / name}: not the file that {SIDECAR} describes; export it again")
     return sidecar, folder / names[0]
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
