@@ -121,6 +121,22 @@ TABLES = {
         {"name": "package", "version": "version", "3.11": "3.11", "3.12": "3.12", "3.13": "3.13"},
         "python -m tools.wheels --json benchmarks/wheels.json",
     ),
+    "soak": Figures(
+        "soak.json",
+        {
+            "name": "fault, or what must hold",
+            "times": "times",
+            "back_p50_s": "well again after, p50 s",
+            "back_s": "longest, s",
+            "told": "looked at",
+            "lost": "lost",
+            "twice": "twice",
+            "unsound": "unsound",
+            "unforeseen": "unforeseen",
+            "passed": "holds",
+        },
+        "python -m benchmarks.soak --json benchmarks/soak.json",
+    ),
     "fuzz": Figures(
         "fuzz.json",
         {
