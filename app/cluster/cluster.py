@@ -12,6 +12,7 @@ from typing import Any
 
 import ray
 import ray.exceptions
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from app.cluster.actors import AssociatorActor, ShardActor, WorkerActor
 from app.cluster.asking import actor_name, ask, shown_name
@@ -121,8 +122,10 @@ class Cluster:
             )
             for number in range(count)
         ]
+        # What it has acknowledged may wait on the disk of its machine: there it is started again.
+        here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
         # Parcels that come together are written together.
-        many = {**options, "max_concurrency": cluster.workers + 4}
+        many = {**options, "max_concurrency": cluster.workers + 4, "scheduling_strategy": here}
         self.associator = Kept("the associator", lambda: associator.options(**many).remote(stored, model_id))
         worker = ray.remote(workers)
         room = {**options, "num_cpus": cluster.worker_cpus, "num_gpus": cluster.worker_gpus}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,9 @@ ROOT = str(Path(__file__).parents[2])
 
 PORT = 10001
 """Where a Ray cluster takes clients, unless the address says otherwise."""
+
+TOKENS = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}
+"""Where in the environment Ray's token or its file may be named."""
 
 
 def join_shards(gallery: Gallery, config: Config) -> Callable[[], ShardedIndex] | None:
@@ -49,7 +53,7 @@ def start(address: str, megabytes: int = 200, processors: int | None = None, *, 
     """
     # Nobody is told that it is used.
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+    keep_others_out(local=address == "local")
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
     try:
         import ray
@@ -78,3 +82,24 @@ def start(address: str, megabytes: int = 200, processors: int | None = None, *, 
     except (ConnectionError, OSError, RuntimeError, ValueError) as error:
         line = " ".join(str(error).split())[:120]
         raise InputError(f"{option} {address}: no Ray there ({line}); start one with `ray start --head`") from None
+
+
+def keep_others_out(*, local: bool) -> None:
+    """Has Ray talk only to those who know its token, as whoever can reach its ports could run anything.
+
+    The token is the one of the environment, or Ray's own file in the home folder, which is made where `local` and none
+    is there; where it cannot be written, only this program and its actors know the token.
+    """
+    if "RAY_AUTH_MODE" in os.environ:
+        return
+    if not TOKENS & os.environ.keys() and not (file := Path.home() / ".ray" / "auth_token").exists():
+        if not local:
+            return
+        token = secrets.token_hex(32)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with os.fdopen(os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as made:
+                made.write(token)
+        except OSError:
+            os.environ["RAY_AUTH_TOKEN"] = token
+    os.environ["RAY_AUTH_MODE"] = "token"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from app.cluster.shard import Shard, owner
 from app.cluster.sharded import ShardedIndex
-from app.cluster.starting import join_shards
+from app.cluster.starting import TOKENS, join_shards, keep_others_out
 from app.cluster.worker import Outbox, next_tracks, share
 from app.config import CameraConfig, Config
 from app.errors import InputError
@@ -192,6 +192,41 @@ def test_a_worker_goes_on_with_numbers_that_nobody_has(tmp_path):
     finally:
         spool.close()
         linking.close()
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """A home folder without a token, and an environment that says nothing of one."""
+    for name in ("RAY_AUTH_MODE", *TOKENS):
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_ray_is_for_those_who_know_its_token(home, monkeypatch):
+    file = home / ".ray" / "auth_token"
+    keep_others_out(local=False)
+    assert "RAY_AUTH_MODE" not in os.environ, "the Ray of another may have none"
+    keep_others_out(local=True)
+    token = file.read_text()
+    assert (file.stat().st_mode & 0o777, len(token)) == (0o600, 64)
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    monkeypatch.delenv("RAY_AUTH_MODE")
+    keep_others_out(local=False)
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    assert file.read_text() == token
+    assert not TOKENS & os.environ.keys()
+
+
+def test_where_the_home_folder_cannot_be_written_the_token_is_in_the_environment(home, monkeypatch):
+    (home / ".ray").write_text("in the way")
+    keep_others_out(local=True)
+    assert len(os.environ["RAY_AUTH_TOKEN"]) == 64
+    assert os.environ["RAY_AUTH_MODE"] == "token"
+    monkeypatch.setenv("RAY_AUTH_MODE", "disabled")
+    keep_others_out(local=True)
+    assert os.environ["RAY_AUTH_MODE"] == "disabled", "whoever says so means it"
 
 
 # With Ray
