@@ -78,8 +78,8 @@ class Story:
 class Faults:
     """Faults by name; each lasts for a while and is over when its method returns."""
 
-    def __init__(self, there: World, story: Story, chance: random.Random) -> None:
-        self._there, self._story, self._chance = there, story, chance
+    def __init__(self, there: World, story: Story, chance: random.Random, is_well: Callable[[float], bool]) -> None:
+        self._there, self._story, self._chance, self._is_well = there, story, chance, is_well
         self.steady: dict[str, Callable[[], None]] = {
             "camera killed": self._camera_killed,
             "camera frozen": self._camera_frozen,
@@ -131,6 +131,12 @@ class Faults:
 
     def _clock_set_off(self) -> None:
         self._there.product.set_clock(self._chance.choice(SHIFTS))
+        # A clock that stays wrong is nothing to wait for: all goes on with it.
+        since = time.monotonic()
+        try:
+            until(lambda: self._is_well(since), WELL_SECONDS, "")
+        except TimeoutError:
+            self._story.never.append("clock set off")
         self._while(8, 20)
         self._there.product.set_clock(0.0)
 
@@ -169,14 +175,18 @@ def soak(scene: Path, folder: Path, seconds: float, seed: int, say: Callable[[st
         assert isinstance(notes, Notes)
         for each in crowd:
             each.start()
-        until(lambda: _is_well(there, heard, searcher, time.monotonic() - 5), 120, "the run is not well to begin with")
+
+        def is_well(since: float) -> bool:
+            return _is_well(there, heard, searcher, since)
+
+        until(lambda: is_well(time.monotonic() - 5), 120, "the run is not well to begin with")
         begun = time.monotonic()
-        faults = Faults(there, story, chance)
+        faults = Faults(there, story, chance, is_well)
         for name, happen in faults.rounds(lambda: time.monotonic() - begun < RESTLESS * seconds):
             happen()
             over = time.monotonic()
             try:
-                back = until(lambda: _is_well(there, heard, searcher, over), WELL_SECONDS, name)  # noqa: B023
+                back = until(lambda: is_well(over), WELL_SECONDS, name)  # noqa: B023
                 story.back.setdefault(name, []).append(back)
                 say(f"{over - begun:6.0f} s  {name}: well again after {back:.1f} s")
             except TimeoutError:

@@ -77,7 +77,8 @@ def unpack_features(
     """
     count = len(mass)
     weights = _join(saliency, (count, size.cells))
-    total = weights.sum(axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):  # what is no number is refused below
+        total = weights.sum(axis=1, keepdims=True)
     return Features(
         _join(pooled, (count, size.pooled)),
         _join(local, (count, size.cells, size.local)),

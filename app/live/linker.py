@@ -405,11 +405,13 @@ class Linker:
             if isinstance(each, Merged | Split):
                 touched.update(each.tracklets)
         found = {key: number for key in touched if (number := self._associator.identity_of(key)) is not None}
+        # Whoever came so late, or after the clock has jumped, that they were decided and forgotten at once.
+        gone = {member.key: each.number for each in self._associator.forgotten for member in each.members}
+        found |= {key: gone[key] for key in touched & gone.keys() - found.keys()}
         changed = {key: number for key, number in found.items() if self._numbers.get(key) != number}
         self._numbers.update(changed)
         for key in found:
             self._undecided.pop(key, None)
-        for identity in self._associator.forgotten:
-            for member in identity.members:
-                self._numbers.pop(member.key, None)
+        for key in gone:
+            self._numbers.pop(key, None)
         return changed

@@ -215,3 +215,25 @@ def test_a_look_back_that_merges_is_written_too(tmp_path):
     assert {scene.linker.identity_of(key) for key in scene.stored()} == {number}
     assert Merged in [type(each) for each in scene.decisions()]
     scene.gallery.close()
+
+
+def test_whoever_is_decided_and_forgotten_at_once_is_stored_as_they_were_told(scene):
+    """After the clock has jumped, or so late that nobody remembers."""
+    scene.offer("east", 1, range(0, 20), PEOPLE.crops(0), finished=False)
+    scene.step(2.0)
+    scene.step(4.0)
+    before = scene.linker.identity_of(("east", 1))
+    hour = 3600.0
+    scene.step(hour)
+    assert scene.linker.identity_of(("east", 1)) is None, "forgotten"
+    scene.offer("east", 1, range(0, 25), PEOPLE.crops(0))
+    scene.offer("west", 1, range(0, 20), PEOPLE.crops(3))
+    scene.step(hour + 1)
+    scene.step(hour + 3)
+    told = {each.tracklet: each.number for each in scene.decisions() if isinstance(each, Appeared)}
+    assert told[("east", 1)] != before, "met anew, as nobody remembers"
+    assert scene.stored() == {key: told[key] for key in (("east", 1), ("west", 1))}
+    assert not scene.linker._undecided
+    # And whatever is begun anew from the gallery knows no other.
+    scene.begin()
+    assert scene.stored() == {key: told[key] for key in (("east", 1), ("west", 1))}

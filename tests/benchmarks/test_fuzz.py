@@ -20,6 +20,7 @@ from app.errors import InputError
 from app.events.event import new_event
 from app.events.outbox import Outbox
 from app.gallery import Gallery
+from app.gallery.packing import Dimensions, unpack_features
 from app.gallery.upkeep import verify
 from app.regions import Regions
 from app.settings import load_config
@@ -218,3 +219,13 @@ def test_polygons_may_reach_far_beyond_the_picture() -> None:
     far = CameraConfig(name="a", source="b.mp4", ignore=[[(0, 0), (10, 0), (10, 1e31), (0, 1e31)]])
     inside = Regions(far, 64, 48).keep(np.array([[2.0, 2, 8, 40], [30, 2, 40, 40]]))
     assert inside.tolist() == [False, True]
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("values", [[np.inf, -np.inf], [np.nan, 0], [6e4, 6e4]])
+def test_saliency_that_is_no_number_is_refused_without_a_warning(values: list[float]) -> None:
+    size = Dimensions(1, len(values), 1)
+    saliency = np.array(values, "<f2").tobytes()
+    one, more = np.ones(1, "<f2").tobytes(), np.ones(len(values), "<f2").tobytes()
+    with pytest.raises(ValueError, match="saliency"):
+        unpack_features([one], [more], [saliency], [0.5], size)
