@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import secrets
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,3 +104,8 @@ def keep_others_out(*, local: bool) -> None:
         except OSError:
             os.environ["RAY_AUTH_TOKEN"] = token
     os.environ["RAY_AUTH_MODE"] = "token"
+    if "ray" in sys.modules:
+        # It has read its environment already; this is how Ray itself has that read again.
+        from ray._raylet import Config as Settings  # type: ignore[attr-defined]
+
+        Settings.initialize("")

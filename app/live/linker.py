@@ -6,10 +6,9 @@ import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from sqlalchemy import Connection
 
 from app.association import CameraTracklet
@@ -19,13 +18,12 @@ from app.association.online import OnlineAssociator
 from app.config import Config
 from app.errors import InputError
 from app.gallery import Gallery
-from app.gallery.choosing import ALIKE, choose_views
 from app.gallery.corrections import load, note_last_number
 from app.gallery.following import Reappearance
 from app.gallery.growing import Grown, Key, assign, audited, put_all, recent, runs, stored_of
 from app.live.catching_up import AT_ONCE, catch_up, deliver
 from app.live.spool import Spool, Waiting
-from reid_model.features import FloatArray
+from app.live.written import Written, new_views
 from trackers import Tracklet
 
 log = logging.getLogger(__name__)
@@ -45,15 +43,6 @@ OPERATORS = {"identity merge", "identity split", "identity never", "identity und
 
 MOST_WAITING = 20_000
 """Ended tracklets that wait in memory for a gallery that cannot be written, at most: some hundred megabytes."""
-
-
-@dataclass(slots=True)
-class _Written:
-    """What the gallery has of a growing tracklet: when it was written, the frames and pooled vectors of its views."""
-
-    time: float
-    frames: set[int] = field(default_factory=set)
-    pooled: list[FloatArray] = field(default_factory=list)
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +86,7 @@ class Linker:
         self._inbox: dict[Key, tuple[CameraTracklet, bool]] = {}
         self._withdrawn: list[Key] = []
         self._waiting: dict[Key, Tracklet] = {}
-        self._written: dict[Key, _Written] = {}
+        self._written: dict[Key, Written] = {}
         self._undecided: dict[Key, tuple[CameraTracklet, bool]] = {}
         self._numbers: dict[Key, int] = {}
         self._unassigned: dict[Key, int] = {}
@@ -230,7 +219,9 @@ class Linker:
         if self._spool is not None:
             try:
                 items = [
-                    Waiting(key[0], Grown(item, self._new_views(key, item)), key in self._written, self._heeded)
+                    Waiting(
+                        key[0], Grown(item, new_views(item, self._written.get(key))), key in self._written, self._heeded
+                    )
                     for key, item in self._waiting.items()
                 ]
                 self._spool.keep(items)
@@ -256,7 +247,7 @@ class Linker:
     def _put(self, due: dict[str, list[Tracklet]], now: float) -> list[Reappearance]:
         """Writes tracklets of all cameras, in one transaction."""
         grown = {
-            camera: [Grown(item, self._new_views((camera, item.track_id), item)) for item in tracklets]
+            camera: [Grown(item, new_views(item, self._written.get((camera, item.track_id)))) for item in tracklets]
             for camera, tracklets in due.items()
         }
         seen = put_all(self._gallery, grown, self._heed)
@@ -266,25 +257,8 @@ class Linker:
             if self._waiting.pop(key, None) is not None:
                 self._written.pop(key, None)
                 continue
-            written = self._written.setdefault(key, _Written(now))
-            written.time = now
-            if len(each.views):
-                assert each.tracklet.exemplars is not None
-                written.frames.update(each.tracklet.exemplar_frames[each.views].tolist())
-                written.pooled.append(each.tracklet.exemplars.global_[each.views])
+            self._written.setdefault(key, Written(now)).add(each, now)
         return seen
-
-    def _new_views(self, key: Key, tracklet: Tracklet) -> npt.NDArray[np.intp]:
-        """Which of a tracklet's views are worth storing beside those that are stored."""
-        if tracklet.exemplars is None or not len(tracklet.exemplars):
-            return np.zeros(0, np.intp)
-        views = choose_views(tracklet.exemplars)
-        written = self._written.get(key)
-        if written is None or not written.pooled:
-            return views
-        views = views[~np.isin(tracklet.exemplar_frames[views], list(written.frames))]
-        apart = 1 - tracklet.exemplars.global_[views] @ np.concatenate(written.pooled).T
-        return views[apart.min(axis=1) >= ALIKE] if len(views) else views
 
     def _failed(self, error: InputError) -> None:
         if not self.failures:
