@@ -55,6 +55,7 @@ def command(folder: Path) -> Iterator[tuple[str, str, subprocess.Popen[str]]]:
     cv2.rectangle(plan, (20, 20), (580, 280), (90, 90, 90), 3)
     cv2.imwrite(str(folder / "floor.png"), plan)
     words = [sys.executable, "run.py", "serve", "--gallery", str(folder), "--port", "0"]
+    words += ["--set", "console.require_reason=true"]
     words += ["--set", f"console.floor_plan={folder / 'floor.png'}"]
     words += ["--set", "console.floor_places={cam1: [120, 80], cam2: [460, 90], hall: [300, 230]}"]
     process = subprocess.Popen(words, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -129,13 +130,18 @@ def test_an_operator_finds_a_person_and_sets_right_who_is_who(running):
     scale = canvas["width"] / width
     assert canvas["height"] == pytest.approx(height * scale, abs=2)
     page.mouse.click(canvas["x"] + (left + right) / 2 * scale, canvas["y"] + (top + bottom) / 2 * scale)
+    page.get_by_label("Reason").fill("case 7")
+    seen.look("reason-asked")
+    page.get_by_role("button", name="Search", exact=True).click()
 
-    # The same person in another camera comes first.
+    # The same person in another camera comes first; why they were asked for is on record.
     first = page.locator(".match").first
     first.locator("img").wait_for()
     assert "cam2" in first.inner_text()
     assert first.locator(".chip").inner_text() == str(person + APART)
     seen.look("results")
+    asked = page.evaluate("fetch('/api/audit?action=search').then(answer => answer.json())")["entries"]
+    assert [each["details"]["origin"]["reason"] for each in asked] == ["case 7"]
     page.set_viewport_size({"width": 390, "height": 844})
     seen.look("results-narrow")
     page.set_viewport_size({"width": 1280, "height": 800})
@@ -260,8 +266,21 @@ def stop(process: subprocess.Popen[str]) -> None:
     assert process.stdout.read() == ""
 
 
+def say_why(page: Page) -> None:
+    """Types what a search is for, with the keyboard alone."""
+    reason = page.get_by_label("Reason")
+    reason.wait_for()
+    assert reason.evaluate("node => node === document.activeElement")
+    page.keyboard.type("case 8")
+    page.keyboard.press("Enter")
+
+
 def test_the_keyboard_does_what_the_mouse_does_also_in_the_dark(running):
-    _, address, _, process, browser = running
+    folder, address, _, process, browser = running
+    with Gallery.open(folder / "gallery.db", read_only=True) as gallery:
+        rows, _ = gallery.sightings(["cam1"])
+        (jpeg,) = gallery.crops([max(rows, key=lambda row: row.box[3] - row.box[1]).id])
+    (folder / "somebody.jpg").write_bytes(jpeg)
     page = browser.new_page(viewport={"width": 390, "height": 844}, color_scheme="dark")
     seen = Looked(page)
     log_in(page, address, PASSWORD, seen)
@@ -280,6 +299,7 @@ def test_the_keyboard_does_what_the_mouse_does_also_in_the_dark(running):
     chip = tile.get_by_role("button", name=re.compile(r"in cam1")).last
     chip.focus()
     page.keyboard.press("Enter")
+    say_why(page)
     page.locator(".match").first.wait_for()
     seen.look("results-narrow-dark")
     why = page.get_by_role("button", name=re.compile("Why")).first
@@ -302,7 +322,14 @@ def test_the_keyboard_does_what_the_mouse_does_also_in_the_dark(running):
     page.mouse.move(canvas["x"] + (left + wide / 2) * scale, canvas["y"] + (top + tall / 2) * scale)
     page.mouse.move(canvas["x"] + (left + wide) * scale, canvas["y"] + (top + tall) * scale)
     page.mouse.up()
+    say_why(page)
     page.get_by_role("heading", name="Box in cam1, frame 60").wait_for()
+    page.locator(".match").first.wait_for()
+    # A picture of somebody is searched by, as well.
+    page.goto(f"{address}/#/wall")
+    page.get_by_label("Search by picture…").set_input_files(folder / "somebody.jpg")
+    say_why(page)
+    page.get_by_role("heading", name="Uploaded: somebody.jpg").wait_for()
     page.locator(".match").first.wait_for()
     stop(process)
     page.close()

@@ -161,7 +161,7 @@ def test_an_operator_watches_four_live_cameras_and_finds_somebody_in_another(run
         searched = json.loads(asked.value.post_data)
         assert searched["camera"] == "cam2"
         assert truth["cam2"].who(searched["box"]) == PERSON, (searched, box)
-        page.wait_for_url("**/#/search/*")
+        page.get_by_role("heading", name=re.compile(r"^Box in cam2, \S+ \S+ UTC$")).wait_for()
         elsewhere = page.locator(".match").filter(has_not=page.get_by_role("link", name=re.compile("^cam2, "))).first
         elsewhere.locator("img").wait_for()
         until(page, "[...document.querySelectorAll('.match img')].slice(0, 4).every(each => each.naturalWidth)")
