@@ -33,7 +33,7 @@ FRAMES, RATE = range(120, 140), 10
 PERSON = 7
 """In a blue coat, like nobody else there; alone, and in full view of `cam1` and `cam2` all the time."""
 
-pytestmark = pytest.mark.timeout(300)
+pytestmark = pytest.mark.timeout(600)
 
 
 @pytest.fixture
@@ -44,7 +44,7 @@ def running(tmp_path):
         pytest.skip(why)
     for name in FILMED:
         film(SCENE / name / "video.mp4", tmp_path / "once.mp4")
-        repeated(tmp_path / "once.mp4", tmp_path / f"{name}.mp4", 300)
+        repeated(tmp_path / "once.mp4", tmp_path / f"{name}.mp4", 600)
     mounts = [{"path": f"/{name}", "file": str(tmp_path / f"{name}.mp4")} for name in FILMED]
     gate = {"path": "/gate", "fps": 10, "width": 640, "height": 360, "pattern": "gradient"}
     with RtspServer(*mounts) as streams, RtspServer(gate) as dying:
@@ -54,7 +54,7 @@ def running(tmp_path):
             "cameras": cameras,
             "detector": {"weights": "bundled"},
             "association": {"wait_seconds": 1.0},
-            "live": {"folder": str(tmp_path / "live"), "stalled_seconds": 1.0},
+            "live": {"folder": str(tmp_path / "live"), "stalled_seconds": 3.0},
         }
         file = tmp_path / "cameras.yaml"
         file.write_text(yaml.safe_dump(config))
@@ -116,7 +116,7 @@ def boxes_of(page, camera):
     return page.evaluate("camera => fetch(`/api/boxes?camera=${camera}`).then(answer => answer.json())", camera)
 
 
-def wait_for(holds, seconds=120.0):
+def wait_for(holds, seconds=180.0):
     """What comes of it, as soon as something does."""
     end = time.monotonic() + seconds
     while not (found := holds()):
@@ -142,7 +142,7 @@ def test_an_operator_watches_four_live_cameras_and_finds_somebody_in_another(run
         assert len(before) == 4
         wait_for(lambda: not {*zip(FILMED, before, strict=False)} & {*zip(FILMED, texts(page), strict=False)})
         until(page, "document.querySelectorAll('.tile .chips li').length > 3")
-        assert page.locator(".tile .state.live").count() == 4
+        wait_for(lambda: page.locator(".tile .state.live").count() == 4)
         seen.look("live-wall")
 
         # One camera's stream dies, and the page says so; the others go on.
@@ -150,7 +150,7 @@ def test_an_operator_watches_four_live_cameras_and_finds_somebody_in_another(run
         gate = page.locator("section[aria-label='Camera gate']")
         wait_for(lambda: gate.locator(".state").inner_text() in ("stalled", "connecting", "reconnecting"))
         assert gate.locator(".note").inner_text()
-        assert page.locator(".tile .state.live").count() == 3
+        wait_for(lambda: page.locator(".tile .state.live").count() == 3)
         seen.look("live-stalled")
 
         # Somebody whom another camera has seen is clicked, on the canvas, once: they come first of what others saw.
