@@ -3,11 +3,10 @@
 python -m benchmarks.console_viewers --live [--scene DIR] [--viewers N …] [--seconds N] [--rounds N] [--json FILE]
 
 A scene, the shipped one where none is given, is played by a real RTSP server, and `serve --config` watches it with the
-console's defaults. In each round, in turn and then in reverse, so many viewers watch: each holds a
-WebSocket and asks for what is new of all cameras when it has the last, as the page does, in pictures 640 pixels wide.
-They run in a process of their own that has the processors only when nobody else wants them: in earnest viewers have
-machines of their own.
-Beside them somebody clicks on people in the newest picture, half a second after the last answer.
+console's defaults. In each round, in turn and then in reverse, so many viewers watch: each holds a WebSocket and asks
+for what is new of all cameras when it has the last, as the page does, in pictures 640 pixels wide. They run in a
+process of their own that has the processors only when nobody else wants them: in earnest viewers have machines of
+their own. Beside them somebody clicks on people in the newest picture, half a second after the last answer.
 
 `analysed_fps` is frames of all cameras analysed in a second; `event_p50_s` and `event_p95_s` count from the capture of
 a frame to the event that somebody in it is new; `search_p50_ms` and `search_p95_ms` from the request for a search to
