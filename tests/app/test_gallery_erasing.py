@@ -71,9 +71,16 @@ def bytes_of(path, number):
 
 def traces(folder, values):
     """How many pieces of these values are in the files of a folder; a piece is too long to be there by chance."""
-    files = [item.read_bytes() for item in folder.iterdir() if item.is_file()]
     pieces = {value[start : start + PIECE] for value in values for start in range(0, len(value) - PIECE, PIECE)}
-    return sum(any(piece in data for data in files) for piece in pieces)
+    heads = np.unique(np.array([np.frombuffer(piece[:8], "<u8")[0] for piece in pieces]))
+    found = set()
+    for data in (item.read_bytes() for item in folder.iterdir() if item.is_file()):
+        # To look for all first words at once takes a tenth of the time that looking for each piece does.
+        for shift in range(min(8, len(data) // 8)):
+            words = np.frombuffer(data, "<u8", (len(data) - shift) // 8, shift)
+            starts = 8 * np.flatnonzero(np.isin(words, heads)) + shift
+            found |= pieces.intersection(data[start : start + PIECE] for start in starts.tolist())
+    return len(found)
 
 
 def test_no_byte_of_an_erased_person_is_left(path):

@@ -128,6 +128,7 @@ KEYS = [("east", 1), ("east", 2), ("west", 1), ("west", 2)]
 STEPS = st.lists(st.dictionaries(st.sampled_from(KEYS), st.integers(1, 4), min_size=1), max_size=6)
 
 
+@settings(max_examples=25)
 @given(STEPS)
 def test_identities_decided_one_by_one_are_those_decided_at_once(tmp_path_factory, steps):
     folder = tmp_path_factory.mktemp("assign")
