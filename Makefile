@@ -36,9 +36,10 @@ install-locked:
 	@touch $(STAMP)
 
 # Writes the locks anew from pyproject.toml, for Python 3.11 and newer, with uv in an environment of its own:
-# requirements.lock for developers, deploy/requirements.lock for whoever runs it.
+# requirements.lock for developers, deploy/requirements.lock for whoever runs it. Last, that each version has a wheel for
+# each Python: some are made for newer ones only.
 LOCKER := build/lock
-lock:
+lock: install
 	@python=$$($(FIND_PYTHON)); test -x $(LOCKER)/bin/uv || $$python -m venv $(LOCKER)
 	$(LOCKER)/bin/python -m pip install --quiet 'uv>=0.13,<1'
 	echo 'setuptools>=77' | $(LOCKER)/bin/uv pip compile pyproject.toml - --extra cpu --extra cluster --extra dev \
@@ -46,6 +47,7 @@ lock:
 	echo 'setuptools>=77' | $(LOCKER)/bin/uv pip compile pyproject.toml - --extra cpu --constraint requirements.lock \
 		--generate-hashes --universal --python-version 3.11 --no-header --no-annotate --quiet \
 		--output-file deploy/requirements.lock
+	$(BIN)/python -m tools.wheels --json benchmarks/wheels.json
 
 demo: install
 	$(BIN)/python run.py demo --output demo
