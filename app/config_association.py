@@ -22,14 +22,13 @@ class AssociationConfig(Section):
         le=2,
     )
     crowd_people: float = Field(
-        default=60.0,
-        description="People up to whom the threshold holds as it is; among more, the same distance says less. They "
-        "count by how often two tracklets are one person's: one over the chance of it.",
+        default=100.0,
+        description="Identities up to which the threshold holds as it is; among more, the same distance says less.",
         ge=1,
     )
     crowd_step: float = Field(
-        default=0.075,
-        description="How much the threshold falls, [0, 2], for e times as many people.",
+        default=0.07,
+        description="How much the threshold falls, [0, 2], for e times as many identities.",
         ge=0,
         le=2,
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from app.association.clustering import Crowd, Merge, agglomerate, comparable, people_in
+from app.association.clustering import Crowd, Merge, agglomerate, comparable
 from app.association.constraints import simultaneous
 from app.association.distance import tracklet_distances
 from app.association.overlap import declared_elsewhere
@@ -55,10 +55,11 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
     if config.overlaps is None:
         distances[seen_apart(ordered, distances, config)] += np.float32(config.apart_penalty)
     crowd = Crowd(config.crowd_people, config.crowd_step)
+    people = comparable(distances)
     if config.transit_weight:
         distances = _timed(ordered, distances, apart, crowd, config)
-    merges = agglomerate(distances, config.threshold, config.linkage, crowd=crowd)
-    limit = _limit(distances, merges, crowd, config)
+    merges = agglomerate(distances, config.threshold, config.linkage, crowd=crowd, people=people)
+    limit = crowd.limit(config.threshold, people - len(merges))
     groups: dict[int, list[int]] = {i: [i] for i in range(len(ordered))}
     links: dict[int, list[Link]] = {i: [] for i in groups}
     for merge in merges:
@@ -75,8 +76,9 @@ def _timed(
     ordered: list[CameraTracklet], distances: FloatArray, apart: BoolArray, crowd: Crowd, config: AssociationConfig
 ) -> FloatArray:
     """Distances with what the times between tracklets say; only those compared in full come nearer."""
-    by_looks = agglomerate(distances, config.threshold, config.linkage, crowd=crowd)
-    limit = _limit(distances, by_looks, crowd, config)
+    people = comparable(distances)
+    by_looks = agglomerate(distances, config.threshold, config.linkage, crowd=crowd, people=people)
+    limit = crowd.limit(config.threshold, people - len(by_looks))
     times = [item.tracklet.times for item in ordered]
     first, last = (np.array([float(each[end]) for each in times]) for end in (0, -1))
     cameras = np.unique([item.camera for item in ordered], return_inverse=True)[1]
@@ -84,15 +86,6 @@ def _timed(
     nearer = np.maximum(distances - np.float32(config.transit_weight) * odds, 0)
     # What stands in where nothing was compared in full is just over the threshold, and stays there.
     return np.asarray(np.where(distances > config.threshold, np.maximum(nearer, distances), nearer), np.float32)
-
-
-def _limit(distances: FloatArray, merges: list[Merge], crowd: Crowd, config: AssociationConfig) -> float:
-    """The largest distance at which two are linked among as many people as these joins leave."""
-    size = comparable(distances).astype(np.float64)
-    for merge in merges:
-        size[merge.first] += size[merge.second]
-        size[merge.second] = 0
-    return crowd.limit(config.threshold, people_in(size[size > 0]))
 
 
 def _link(merge: Merge, groups: dict[int, list[int]], keys: list[tuple[str, int]], distances: FloatArray) -> Link:

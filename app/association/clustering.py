@@ -33,11 +33,9 @@ class Merge:
 class Crowd:
     """How much less a distance says among many people.
 
-    Before looking, two tracklets are one person with some probability, 1 / N: so the odds that looks have to make up
-    for grow with N. Around the threshold the logarithm of the odds that a distance gives falls in a straight line; so
-    the largest distance that is enough falls with the logarithm of N. N is as many equally frequent people as would
-    make two tracklets one person as seldom (`people_in`), not how many there are: somebody of one short tracklet
-    crowds less than somebody who is everywhere.
+    Before looking, one of N people is the one meant with a probability of 1 / N, so that the odds that looks have to
+    make up for grow with N. Around the threshold the logarithm of the odds that a distance gives falls in a straight
+    line; so the largest distance that is enough falls with the logarithm of N.
 
     Attributes:
         people: People for whom the threshold was chosen: among fewer it is not raised.
@@ -47,7 +45,7 @@ class Crowd:
     people: float
     step: float
 
-    def limit(self, threshold: float, people: float) -> float:
+    def limit(self, threshold: float, people: int) -> float:
         """The largest distance at which two of so many are joined."""
         return threshold - self.step * math.log(max(people / self.people, 1.0))
 
@@ -56,33 +54,19 @@ ANY_CROWD = Crowd(math.inf, 0.0)
 """The threshold as it is, however many people there are."""
 
 
-def people_in(sizes: npt.ArrayLike) -> float:
-    """As many people, equally frequent, as make two tracklets one person as seldom as identities of these sizes do.
-
-    The inverse of the probability that two tracklets drawn at random are of one identity (the inverse Simpson index).
-
-    Args:
-        sizes: Tracklets of each identity, each above 0, `(k,)`.
-
-    Returns:
-        From 1 to k, k where all have as many; 0 where there is nobody.
-    """
-    counts = np.asarray(sizes, np.float64)
-    return float(counts.sum() ** 2 / (counts**2).sum()) if counts.size else 0.0
-
-
 def agglomerate(
     distances: FloatArray,
     threshold: float,
     linkage: Linkage = "average",
     sizes: npt.NDArray[np.float64] | None = None,
     crowd: Crowd = ANY_CROWD,
+    people: int | None = None,
 ) -> list[Merge]:
     """Joins the two closest clusters again and again until none are within the threshold.
 
-    The more people the clusters of items that could be joined with another count for (`people_in`), the lower is the
-    threshold. Where joining more leaves so few that all joins are within the threshold of those who are left, more are
-    joined: many tracklets of few people are no crowd.
+    Clusters that could be joined with another count as people: the more there are, the lower is the threshold. Where
+    joining more leaves so few that all joins are within the threshold of those who are left, more are joined: many
+    tracklets of few people are no crowd.
 
     A pair that must not be joined has an infinite distance. Both linkages carry it: the mean and the maximum over
     two clusters are infinite as soon as one pair is, so no cluster ever holds a forbidden pair. Ties are resolved by
@@ -95,6 +79,7 @@ def agglomerate(
         linkage: `average`: the mean over all pairs of members; `complete`: the largest.
         sizes: How many members each item counts for, `(n,)`; 1 each where left out.
         crowd: What the number of people does to the threshold.
+        people: How many items can be compared with another; counted where left out.
 
     Returns:
         The joins in the order they were made.
@@ -108,8 +93,7 @@ def agglomerate(
     nearest = work.argmin(axis=1)
     best = work[np.arange(count), nearest]
     merges: list[Merge] = []
-    there = comparable(work)
-    total, squares = float(size[there].sum()), float((size[there] ** 2).sum())
+    people = comparable(work) if people is None else people
     kept = 0
     while True:
         first = int(best.argmin())
@@ -117,9 +101,8 @@ def agglomerate(
             return merges[:kept]
         first, second = sorted((first, int(nearest[first])))
         merges.append(Merge(first, second, float(work[first, second])))
-        squares += 2 * float(size[first] * size[second])
         # Distances of joins never fall, so the latest join within its threshold takes along all before it.
-        if merges[-1].distance <= crowd.limit(threshold, total**2 / squares):
+        if merges[-1].distance <= crowd.limit(threshold, people - len(merges)):
             kept = len(merges)
         if linkage == "average":
             joined = (size[first] * work[first] + size[second] * work[second]) / (size[first] + size[second])
@@ -138,9 +121,9 @@ def agglomerate(
         best[stale] = work[stale, nearest[stale]]
 
 
-def comparable(distances: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
-    """Which items can be compared with another at all, `(n,)`; the diagonal of `(n, n)` is infinite."""
-    return np.asarray(np.isfinite(distances).any(axis=1))
+def comparable(distances: npt.NDArray[np.floating]) -> int:
+    """How many items can be compared with another at all; the diagonal `(n, n)` is infinite."""
+    return int(np.isfinite(distances).any(axis=1).sum())
 
 
 def contracted(distances: FloatArray, never: npt.NDArray[np.bool_], parts: npt.NDArray[np.intp]) -> FloatArray:

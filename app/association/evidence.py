@@ -38,7 +38,7 @@ class Evidence:
     Attributes:
         memory: The tracklets.
         corrections: The operator's word.
-        people: As how many people the identities remembered count (`people_in`).
+        people: How many identities are remembered.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Evidence:
         """Knows nothing of any camera yet; see `OnlineAssociator`."""
         self.memory = Memory()
         self.corrections = corrections
-        self.people = 0.0
+        self.people = 0
         self._config = config
         self._crowd = Crowd(config.crowd_people, config.crowd_step)
         self._looks = Looks(config)

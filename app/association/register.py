@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 
-from app.association.clustering import people_in
 from app.association.describing import described
 from app.association.events import Appeared, Event, Left, Merged, Moved, Split
 from app.association.evidence import Evidence
@@ -31,11 +30,6 @@ class Register:
         self.next = first_number
         self._config, self._evidence, self._memory = config, evidence, evidence.memory
         self._gone: set[int] = set()
-
-    @property
-    def people(self) -> float:
-        """As how many people the identities count."""
-        return people_in([len(rows) for rows in self.members.values()])
 
     def new_number(self) -> int:
         """A number that nobody has had."""

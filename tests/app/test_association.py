@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.association import CameraTracklet, associate
-from app.association.clustering import Crowd, agglomerate, people_in
+from app.association.clustering import Crowd, agglomerate
 from app.association.constraints import simultaneous
 from app.association.distance import tracklet_distances
 from app.config_association import AssociationConfig
@@ -267,23 +267,10 @@ def test_among_more_people_two_must_be_more_alike(count, step, people, seed):
     assert crowd.limit(0.5, 4 * count) <= crowd.limit(0.5, count) <= 0.5
     merges, plain = agglomerate(distances, 0.5, crowd=crowd), agglomerate(distances, 0.5)
     assert merges == plain[: len(merges)], "the same joins, and fewer of them"
-    owner, left = np.arange(count), []
-    for merge in plain:
-        owner[owner == merge.second] = merge.first
-        left.append(people_in(np.unique(owner, return_counts=True)[1]))
     if merges:
-        assert merges[-1].distance <= crowd.limit(0.5, left[len(merges) - 1]) + 1e-9
-    for merge, people_left in zip(plain[len(merges) :], left[len(merges) :], strict=True):
-        assert merge.distance > crowd.limit(0.5, people_left) - 1e-9, "no more of them would do"
-
-
-@given(st.lists(st.integers(1, 20), min_size=1, max_size=12))
-def test_people_count_by_how_often_two_tracklets_are_one_person(sizes):
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    assert people_in(sizes) == pytest.approx(1 / (owner[:, None] == owner).mean())
-    assert 1 <= people_in(sizes) <= len(sizes) + 1e-9
-    assert people_in([sizes[0]] * 7) == pytest.approx(7)
-    assert people_in([]) == 0
+        assert merges[-1].distance <= crowd.limit(0.5, count - len(merges))
+    for made in range(len(merges) + 1, len(plain) + 1):
+        assert plain[made - 1].distance > crowd.limit(0.5, count - made), "no more of them would do"
 
 
 def test_many_tracklets_of_few_people_are_no_crowd():
