@@ -64,7 +64,7 @@ TABLES = {
     "association": Figures(
         "association.json",
         {key: key for key in ("name", "IDF1", "precision", "recall", "F1", "B3", "unknown")},
-        "python -m benchmarks.association --scene DIR --json benchmarks/association.json",
+        "python -m benchmarks.association --tracklets market1501:DIR --occlude 1 --scene DIR --json FILE",
     ),
     "detector": Figures(
         "detector.json",
