@@ -9,6 +9,9 @@ from reid_model.embedder import Embedder
 from reid_model.engines import fast_precision
 from reid_model.export import is_export
 
+EMBEDDED = 16
+"""Most crops that a live run embeds in one pass."""
+
 
 def load_embedder(config: EmbedderConfig, threads: int | None = None) -> Embedder:
     """An embedder with the weights, device and arithmetic of a configuration.

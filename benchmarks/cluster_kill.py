@@ -49,7 +49,7 @@ class Worker(MadeWorker):
     """Hands over tracklets of the default sizes."""
 
     @staticmethod
-    def make(number: int) -> Tracklet:
+    def make(camera: str, number: int) -> Tracklet:
         """Somebody whose vectors are drawn from a pool."""
         return _MAKER.batch(number, 1)[0]
 

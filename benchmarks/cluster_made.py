@@ -63,8 +63,8 @@ class MadeWorker(WorkerActor):
 
     @staticmethod
     @abstractmethod
-    def make(number: int) -> Tracklet:
-        """Somebody, as the tracklet of that number."""
+    def make(camera: str, number: int) -> Tracklet:
+        """Somebody, as the tracklet of that number in a camera."""
 
     def left(self) -> int:
         """Tracklets that nobody has acknowledged yet."""
@@ -73,7 +73,7 @@ class MadeWorker(WorkerActor):
     def _offer(self, camera: str) -> None:
         number = self._numbers.get(camera, 1)
         self._numbers[camera] = number + 1
-        item, now = self.make(number), time.time()
+        item, now = self.make(camera, number), time.time()
         seen = replace(item, times=item.times - item.times[-1] + now)
         self.outbox.offer(
             camera, [replace(seen, exemplar_times=seen.times[seen.exemplar_frames - seen.frames[0]])], finished=True

@@ -196,6 +196,21 @@ class Embedder:
         if mark:
             self.model_id += f" {mark}"
 
+    def prepare(self, batch: int) -> None:
+        """Makes ready for long use, in which memory stays as it is and no number of crops takes longer at first.
+
+        OpenVINO compiles its operations for each number of crops in a pass, and keeps them.
+
+        Args:
+            batch: Most crops in one forward pass from now on, ≥ 1, where that is OpenVINO's; never more than before.
+        """
+        if self.engine.name != "openvino":
+            return
+        self.batch = min(self.batch, batch)
+        blank = np.zeros((*self.config.size, 3), np.uint8)
+        for count in range(1, self.batch + 1):
+            self.embed([blank] * count)
+
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of the cells of a crop stretched to the network's own size."""

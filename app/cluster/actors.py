@@ -60,9 +60,9 @@ class ShardActor:
 
         return os.getpid()
 
-    def search(self, query: Features, top: int, wish: dict[str, Any]) -> Found:
-        """The nearest of its sightings."""
-        return self._shard.search(query, top, **wish)
+    def hits(self, query: Features, top: int, wish: dict[str, Any]) -> Found:
+        """What a search of all shards chooses its hits from."""
+        return self._shard.hits(query, top, **wish)
 
 
 class AssociatorActor:

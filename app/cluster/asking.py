@@ -48,7 +48,7 @@ def ask(
         The hits of those that answered, and what the others are called.
     """
     given = ray.put(query)
-    asked = [(name, None if handle is None else handle.search.remote(given, top, wish)) for name, handle in handles]
+    asked = [(name, None if handle is None else handle.hits.remote(given, top, wish)) for name, handle in handles]
     deadline = time.monotonic() + seconds
     found: list[Found] = []
     missing: list[str] = []

@@ -72,10 +72,7 @@ class Shard:
                 self._last = int(rows[-1, 0])
             return self._last
 
-    def search(self, query: Features, top: int, **wish: Any) -> Found:
-        """As `LiveIndex.search` has it, among the sightings of this shard."""
+    def hits(self, query: Features, top: int, **wish: Any) -> Found:
+        """As `LiveIndex.hits` has it, among the sightings of this shard."""
         index = self._index
-        if index is None:
-            nothing = np.zeros(0, np.int64)
-            return Found(nothing, nothing, np.zeros(0, np.float32), nothing)
-        return index.search(query, top, **wish)
+        return Found.none(len(query)) if index is None else index.hits(query, top, **wish)

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
-
 from app.gallery import Found
-from app.gallery.found import SHORTLIST
+from app.gallery.found import SHORTLIST, gathered
 from reid_model.features import Features
 from reid_model.matching import Method
 
@@ -19,8 +17,8 @@ Ask = Callable[[Features, int, dict[str, Any]], tuple[list[Found], list[str]]]
 class ShardedIndex:
     """Searched as `LiveIndex` is.
 
-    Each shard gives as many hits, from a shortlist as long, as one index would give alone: whatever one index finds,
-    the shards find too.
+    Each shard gives what it would choose its hits from if it were alone; of all of that together, those are left that
+    one index would have compared cell by cell.
 
     Attributes:
         model: Name of the model that the vectors come from.
@@ -56,16 +54,5 @@ class ShardedIndex:
         }
         results, missing = self._ask(query, top, wish)
         self.missing = tuple(missing)
-        return merge(results, top)
-
-
-def merge(results: Sequence[Found], top: int) -> Found:
-    """The nearest of all hits; equals by the sightings' numbers, as one index has them."""
-    if not results:
-        nothing = np.zeros(0, np.int64)
-        return Found(nothing, nothing, np.zeros(0, np.float32), nothing)
-    distances = np.concatenate([found.distances for found in results])
-    ids = np.concatenate([found.ids for found in results])
-    order = np.lexsort((ids, distances))[:top]
-    tracklets, crops = (np.concatenate([getattr(found, name) for found in results]) for name in ("tracklets", "crops"))
-    return Found(ids[order], tracklets[order], distances[order], crops[order])
+        keep = None if exact or method == "global" else max(top, shortlist)
+        return gathered(results, len(query), keep).nearest(top)

@@ -15,7 +15,7 @@ import numpy as np
 from app.capture import Capture
 from app.config import CameraConfig, Config
 from app.detector import Detector
-from app.embedding import load_embedder
+from app.embedding import EMBEDDED, load_embedder
 from app.errors import InputError
 from app.events import Event
 from app.files import prepare_folder
@@ -171,6 +171,7 @@ class Worker:
         self.outbox = Outbox(self._spool)
         live = config.for_live()
         embedder = load_embedder(live.embedder)
+        embedder.prepare(EMBEDDED)
         teller = Teller(_Hub(self.outbox), Metrics(), time.time)  # type: ignore[arg-type]
         teller.linker = self.outbox  # type: ignore[assignment]
         numbers = next_tracks(known, self._spool)

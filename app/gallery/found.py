@@ -18,19 +18,59 @@ SHORTLIST = 200
 
 @dataclass(frozen=True, eq=False)
 class Found:
-    """What a search found, best first.
+    """What a search found.
 
     Attributes:
         ids: Numbers of the sightings in the store, `(k,)` int64.
         tracklets: Keys of their tracklets, `(k,)` int64.
-        distances: Distance to the nearest query crop, `(k,)`, float32 in [0, 2], ascending.
+        distances: Distance to the nearest query crop, `(k,)`, float32 in [0, 2].
         crops: Which query crop that was, `(k,)`.
+        pooled: Distance to each of the q query crops by pooled vector, `(q, k)`.
     """
 
     ids: npt.NDArray[np.int64]
     tracklets: npt.NDArray[np.int64]
     distances: FloatArray
     crops: npt.NDArray[np.intp]
+    pooled: FloatArray
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @classmethod
+    def none(cls, crops: int) -> Found:
+        """Nothing, for so many query crops."""
+        nothing = np.zeros(0, np.int64)
+        return cls(nothing, nothing, np.zeros(0, np.float32), nothing, np.zeros((crops, 0), np.float32))
+
+    def at(self, where: npt.NDArray[np.intp]) -> Found:
+        """Those at some positions, in that order."""
+        return Found(
+            self.ids[where], self.tracklets[where], self.distances[where], self.crops[where], self.pooled[:, where]
+        )
+
+    def nearest(self, top: int) -> Found:
+        """The `top` nearest, best first; equals by their numbers."""
+        return self.at(np.lexsort((self.ids, self.distances))[:top])
+
+
+def gathered(parts: Sequence[Found], crops: int, keep: int | None) -> Found:
+    """What was found in several parts of a gallery, as one index over all of it would have found it.
+
+    Args:
+        parts: What each part found, in any order: of the nearest by pooled vector to each query crop `keep` at least.
+        crops: How many query crops there are.
+        keep: Of all parts together, as many are left that are nearest to a query crop by pooled vector; None for all.
+    """
+    if not parts:
+        return Found.none(crops)
+    ids, tracklets, distances, nearest = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("ids", "tracklets", "distances", "crops")
+    )
+    found = Found(ids, tracklets, distances, nearest, np.concatenate([part.pooled for part in parts], axis=1))
+    if keep is None or len(parts) == 1 or len(found) <= keep:
+        return found
+    return found.at(np.unique([np.lexsort((found.ids, each))[:keep] for each in found.pooled]))
 
 
 class Searchable(Protocol):
@@ -51,4 +91,4 @@ class Searchable(Protocol):
         start: float | None = None,
         end: float | None = None,
     ) -> Found:
-        """As `LiveIndex.search` has it."""
+        """As `LiveIndex.search` has it: best first."""

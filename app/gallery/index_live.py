@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from app.gallery.device_cells import CHUNK, DeviceCells
-from app.gallery.found import SHORTLIST, Found
+from app.gallery.found import SHORTLIST, Found, gathered
 from app.gallery.index_columns import IDS, Columns, Layout, blocks, checked, encode, turn
 from app.gallery.index_part import Part, Positions, Query, Wish
 from app.gallery.index_reading import Batch, newer_ids, read
@@ -261,10 +261,40 @@ class LiveIndex:
             end: Latest time, included, or None.
 
         Returns:
-            Up to `top` hits, best first; equals in the order of the index.
+            Up to `top` hits, best first; equals by their numbers.
 
         Raises:
             ValueError: If there is no query crop, `top` is below 1, or the features come from another model.
+        """
+        found = self.hits(
+            query,
+            top,
+            now=now,
+            exact=exact,
+            method=method,
+            shortlist=shortlist,
+            cameras=cameras,
+            start=start,
+            end=end,
+        )
+        return found.nearest(top)
+
+    def hits(
+        self,
+        query: Features,
+        top: int,
+        *,
+        now: float,
+        exact: bool = False,
+        method: Method = "gasm",
+        shortlist: int = SHORTLIST,
+        cameras: Sequence[str] | None = None,
+        start: float | None = None,
+        end: float | None = None,
+    ) -> Found:
+        """All that `search` chooses its hits from, in no order: for who searches several indexes as if they were one.
+
+        Where nothing but the nearest counts, only those are given: where `exact`, or by pooled vectors alone.
         """
         if not len(query):
             raise ValueError("query: expected at least one crop, given none")
@@ -276,12 +306,10 @@ class LiveIndex:
         state = self._state
         ready = Query.of(query, state.rotation) if state.parts else None
         wish = Wish(now, _places(state.cameras, cameras), start, end)
-        results = [
-            self._in_part(part, ready, wish, None if exact or method == "global" else max(top, shortlist), method)
-            for part in state.parts
-            if ready is not None
-        ]
-        return _merge(results, top)
+        keep = None if exact or method == "global" else max(top, shortlist)
+        results = [self._in_part(part, ready, wish, keep, method) for part in state.parts if ready is not None]
+        found = gathered(results, len(query), keep)
+        return found.nearest(top) if keep is None else found
 
     def _in_part(self, part: Part, query: Query, wish: Wish, keep: int | None, method: Method) -> Found:
         chosen = part.select(wish)
@@ -308,7 +336,7 @@ class LiveIndex:
         # Copied last: a number is what erasing takes from a mapped file first.
         ids, tracklets = np.array(part.columns[IDS][rows]), np.array(part.columns["tracklets"][rows])
         there = ids != 0
-        return Found(ids[there], tracklets[there], best_of[there], nearest[there])
+        return Found(ids[there], tracklets[there], best_of[there], nearest[there], pooled[:, there])
 
     def _forget(self, part: Part, rows: Positions) -> None:
         """Rows of a mapped file that are no longer what was written: erased since, or damaged."""
@@ -385,15 +413,3 @@ class LiveIndex:
 
 def _places(known: Sequence[str], names: Sequence[str] | None) -> tuple[int, ...] | None:
     return None if names is None else tuple(known.index(name) for name in names if name in known)
-
-
-def _merge(results: Sequence[Found], top: int) -> Found:
-    if not results:
-        nothing = np.zeros(0, np.int64)
-        return Found(nothing, nothing, np.zeros(0, np.float32), nothing)
-    distances = np.concatenate([found.distances for found in results])
-    order = np.argsort(distances, kind="stable")[:top]
-    ids, tracklets, crops = (
-        np.concatenate([getattr(found, name) for found in results])[order] for name in ("ids", "tracklets", "crops")
-    )
-    return Found(ids, tracklets, distances[order], crops)

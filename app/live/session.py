@@ -18,7 +18,7 @@ from app.capture import Capture
 from app.config import Config
 from app.detector import Detector
 from app.devices import processors
-from app.embedding import load_embedder
+from app.embedding import EMBEDDED, load_embedder
 from app.errors import InputError
 from app.events import EventHub, new_event
 from app.files import prepare_folder
@@ -67,6 +67,7 @@ class Session:
         self.folder = Path(config.live.folder)
         prepare_folder(self.folder)
         embedder = load_embedder(config.for_live().embedder, threads=processors())
+        embedder.prepare(EMBEDDED)
         detector = Detector(config.detector)
         self._closing = ExitStack()
         try:

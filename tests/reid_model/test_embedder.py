@@ -49,6 +49,33 @@ def test_weights_survive_storing_and_half_a_file_is_never_left(tmp_path: Path) -
         torch.testing.assert_close(network(crops)[0], loaded(crops)[0], atol=2e-2, rtol=0)
 
 
+def test_one_that_is_made_ready_sees_only_sizes_of_batches_that_it_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_weights(Gasm(SMALL).eval(), tmp_path / "w.safetensors")
+    embedder = Embedder(tmp_path / "w.safetensors", "cpu", engine="openvino", threads=1)
+    crops = list(np.random.default_rng(2).integers(0, 256, (9, 100, 40, 3), np.uint8))
+    before = embedder.embed(crops)
+    sizes: list[int] = []
+    run = embedder.engine._one  # type: ignore[attr-defined]
+
+    def one(stack: ImageArray) -> object:
+        sizes.append(len(stack))
+        return run(stack)
+
+    monkeypatch.setattr(embedder.engine, "_one", one)
+    embedder.prepare(4)
+    assert sizes == [1, 2, 3, 4]
+    after = embedder.embed(crops)
+    assert sizes[4:] == [4, 4, 1]
+    assert np.abs(after.global_ - before.global_).max() < 1e-4
+    embedder.prepare(400)
+    assert embedder.batch == 4
+    torch_one = Embedder(tmp_path / "w.safetensors", "cpu", engine="torch", threads=1)
+    torch_one.prepare(4)
+    assert torch_one.batch == 32
+
+
 @pytest.mark.parametrize(
     ("box", "shape"),
     [
