@@ -85,11 +85,15 @@ class Cells:
         step = max(1, BLOCK // cells.shape[1] ** 2)
         parts = [torch.zeros(0)]
         for start in range(0, len(first), step):
-            i, j = first[start : start + step], second[start : start + step]
+            count = len(first[start : start + step])
+            i, j = (
+                torch.nn.functional.pad(each[start : start + step], (0, even(count) - count))
+                for each in (first, second)
+            )
             scores = torch.bmm(cells[i], cells[j].transpose(1, 2)).float()
             there = (scores.amax(dim=2) * saliency[i]).sum(dim=1)
             back = (scores.amax(dim=1) * saliency[j]).sum(dim=1)
-            parts.append(1 - (there + back) / 2)
+            parts.append(1 - (there + back)[:count] / 2)
         return np.asarray(torch.cat(parts).clamp(0, 2).numpy(), np.float32)
 
     def views(self, slot: IntArray, view: IntArray, shifts: npt.NDArray[np.float64]) -> tuple[FloatArray, FloatArray]:
@@ -99,6 +103,16 @@ class Cells:
         length = torch.linalg.vector_norm(cells, dim=-1, keepdim=True)
         cells = torch.where(length > EPS, cells / length.clamp_min(EPS), self._local[where].float())
         return cells.numpy(), self._saliency[where].numpy()
+
+
+def even(count: int) -> int:
+    """The least of some numbers that is no less than another: 1 to 8, and then four for each twice as many.
+
+    torch compiles products in 16 bits for each number of pairs, and keeps them: for every number there is, memory would
+    grow for hours.
+    """
+    step = 1 << max(count.bit_length() - 3, 0)
+    return -(-count // step) * step
 
 
 def _rounded(shifts: npt.NDArray[np.float64]) -> torch.Tensor:

@@ -4,8 +4,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from app.association import CameraTracklet, OnlineAssociator, replay
+from app.association.cells import even
 from app.association.events import Left
 from app.association.looks import Looks
 from tests.app.test_association import People, keys, seen
@@ -107,6 +109,21 @@ def test_what_is_remembered_of_pairs_is_what_would_be_measured(monkeypatch, many
     # Pairs have no direction; unless cameras themselves turn out to look otherwise, most were measured before.
     assert measured[0] < 36 * 9
     assert sum(measured[1:]) < 7 * measured[0] * (1.0 if many else 0.5)
+
+
+def test_pairs_are_compared_in_few_sizes(monkeypatch):
+    found = [even(count) for count in range(1, 5000)]
+    assert all(count <= size <= count * 1.25 for count, size in zip(range(1, 5000), found, strict=True))
+    assert len(set(found)) < 50
+    people, sizes, product = People(9, seed=2), set(), torch.bmm
+    looks = Looks(CONFIG.model_copy(update={"threshold": 1.5}))
+    slots = np.array([looks.put(people.crops(i, 3), i // 5) for i in range(9)])
+    monkeypatch.setattr(torch, "bmm", lambda *sides: sizes.add(len(sides[0])) or product(*sides))
+    whole = looks.compare(slots, slots, np.zeros((9, 9), bool))
+    for i in range(2, 9):
+        assert looks.compare(slots[:i], slots, np.zeros((i, 9), bool)) == pytest.approx(whole[:i], abs=1e-6)
+    assert len(sizes) > 1
+    assert {even(size) for size in sizes} == sizes
 
 
 def test_that_cameras_see_a_common_place_is_learned_when_views_come():
