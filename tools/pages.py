@@ -98,6 +98,27 @@ TABLES = {
         },
         "python -m benchmarks.tracking --speed --json benchmarks/tracking_speed.json",
     ),
+    "pipeline": Figures(
+        "pipeline.json",
+        {"name": "", "fps": "frames a second", "ratio": "of the detector's in the same round", "people": "people a frame"},
+        "run.py bench pipeline --video FILE --cameras 1 --frames 250 --rounds 5 --detector WEIGHTS --reid OSNET.pth "
+        "--json benchmarks/pipeline.json",
+    ),
+    "live-endure": Figures(
+        "live_endure.json",
+        {
+            "name": "camera",
+            "fps_in": "frames that come a second",
+            "fps": "analysed",
+            "event_p50_s": "capture to event, p50 s",
+            "event_p95_s": "p95 s",
+            "age_max_s": "oldest frame, s",
+            "slope_mb_min": "memory, MB a minute in the last half",
+            "events": "events",
+            "events_missed": "missed",
+        },
+        "python -m benchmarks.live_endure --json benchmarks/live_endure.json",
+    ),
     "console-speed": Figures(
         "console_speed.json",
         {"name": "", "clicks": "clicks", "p50_ms": "p50 ms", "p95_ms": "p95 ms"},
