@@ -100,7 +100,12 @@ TABLES = {
     ),
     "pipeline": Figures(
         "pipeline.json",
-        {"name": "", "fps": "frames a second", "ratio": "of the detector's in the same round", "people": "people a frame"},
+        {
+            "name": "",
+            "fps": "frames a second",
+            "ratio": "of the detector's in the same round",
+            "people": "people a frame",
+        },
         "run.py bench pipeline --video FILE --cameras 1 --frames 250 --rounds 5 --detector WEIGHTS --reid OSNET.pth "
         "--json benchmarks/pipeline.json",
     ),
