@@ -10,6 +10,7 @@ from app.cluster.shard import Shard
 from app.config import Config
 from app.errors import InputError
 from app.gallery import Found, Gallery
+from app.gallery.found import Terms
 from app.live.linking import Linking, Parcel
 from reid_model.features import Features
 
@@ -60,9 +61,9 @@ class ShardActor:
 
         return os.getpid()
 
-    def hits(self, query: Features, top: int, wish: dict[str, Any]) -> Found:
+    def hits(self, query: Features, top: int, terms: Terms) -> Found:
         """What a search of all shards chooses its hits from."""
-        return self._shard.hits(query, top, **wish)
+        return self._shard.hits(query, top, terms)
 
 
 class AssociatorActor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import ray
@@ -13,6 +13,7 @@ from app.cluster.sharded import ShardedIndex
 from app.config import Config
 from app.errors import InputError
 from app.gallery import Found, Gallery
+from app.gallery.found import Terms
 from reid_model.features import Features
 
 Handles = Sequence[tuple[str, Any]]
@@ -32,9 +33,7 @@ def actor_name(gallery: Gallery, number: int, count: int) -> str:
     return f"{shown_name(number, count)} of {gallery.path}"
 
 
-def ask(
-    handles: Handles, seconds: float, query: Features, top: int, wish: Mapping[str, Any]
-) -> tuple[list[Found], list[str]]:
+def ask(handles: Handles, seconds: float, query: Features, top: int, terms: Terms) -> tuple[list[Found], list[str]]:
     """Asks all shards at once.
 
     Args:
@@ -42,13 +41,13 @@ def ask(
         seconds: How long they may take.
         query: Whom to search for.
         top: Most hits of each.
-        wish: The rest that `LiveIndex.search` takes.
+        terms: How, and among which sightings.
 
     Returns:
         The hits of those that answered, and what the others are called.
     """
     given = ray.put(query)
-    asked = [(name, None if handle is None else handle.hits.remote(given, top, wish)) for name, handle in handles]
+    asked = [(name, None if handle is None else handle.hits.remote(given, top, terms)) for name, handle in handles]
     deadline = time.monotonic() + seconds
     found: list[Found] = []
     missing: list[str] = []
@@ -96,8 +95,8 @@ class Shards:
                     continue
         return [(shown_name(number, self._count), self._known.get(number)) for number in range(self._count)]
 
-    def _ask(self, query: Features, top: int, wish: Mapping[str, Any]) -> tuple[list[Found], list[str]]:
-        found, missing = ask(self._handles(), self._seconds, query, top, wish)
+    def _ask(self, query: Features, top: int, terms: Terms) -> tuple[list[Found], list[str]]:
+        found, missing = ask(self._handles(), self._seconds, query, top, terms)
         # Whoever was away may be another by the next time, under the same name.
         self._known = {n: each for n, each in self._known.items() if shown_name(n, self._count) not in missing}
         return found, missing

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +20,7 @@ from app.cluster.sharded import ShardedIndex
 from app.config import Config
 from app.errors import InputError
 from app.gallery import Found, Gallery
+from app.gallery.found import Terms
 from app.search import Match, search
 from reid_model.features import Features
 
@@ -201,9 +202,9 @@ class Cluster:
                 with suppress(ray.exceptions.RayError):
                     ray.get(each.handle.sync.remote(), timeout=60)
 
-    def _ask(self, query: Features, top: int, wish: Mapping[str, Any]) -> tuple[list[Found], list[str]]:
+    def _ask(self, query: Features, top: int, terms: Terms) -> tuple[list[Found], list[str]]:
         handles = [(each.name, each.handle) for each in self.shards]
-        return ask(handles, self.config.cluster.answer_seconds, query, top, wish)
+        return ask(handles, self.config.cluster.answer_seconds, query, top, terms)
 
     # The end
 

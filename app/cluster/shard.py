@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from sqlalchemy import select
 
 from app.gallery import Found, Gallery, LiveIndex
+from app.gallery.found import Terms
 from app.gallery.growing import audited
 from app.gallery.index_reading import read
 from app.gallery.schema import SightingRecord
@@ -72,7 +72,7 @@ class Shard:
                 self._last = int(rows[-1, 0])
             return self._last
 
-    def hits(self, query: Features, top: int, **wish: Any) -> Found:
+    def hits(self, query: Features, top: int, terms: Terms) -> Found:
         """As `LiveIndex.hits` has it, among the sightings of this shard."""
         index = self._index
-        return Found.none(len(query)) if index is None else index.hits(query, top, **wish)
+        return Found.none(len(query)) if index is None else index.hits(query, top, terms)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from app.gallery import Found
-from app.gallery.found import SHORTLIST, gathered
+from app.gallery.found import SHORTLIST, Terms, gathered
 from reid_model.features import Features
 from reid_model.matching import Method
 
-Ask = Callable[[Features, int, dict[str, Any]], tuple[list[Found], list[str]]]
+Ask = Callable[[Features, int, Terms], tuple[list[Found], list[str]]]
 """Asks all shards; gives the hits of those that answered, in their order, and what is missing of the others."""
 
 
@@ -43,16 +42,7 @@ class ShardedIndex:
         end: float | None = None,
     ) -> Found:
         """The sightings most like the query, as `LiveIndex.search` has it."""
-        wish = {
-            "now": now,
-            "exact": exact,
-            "method": method,
-            "shortlist": shortlist,
-            "cameras": cameras,
-            "start": start,
-            "end": end,
-        }
-        results, missing = self._ask(query, top, wish)
+        terms = Terms(now, exact, method, shortlist, cameras, start, end)
+        results, missing = self._ask(query, top, terms)
         self.missing = tuple(missing)
-        keep = None if exact or method == "global" else max(top, shortlist)
-        return gathered(results, len(query), keep).nearest(top)
+        return gathered(results, len(query), terms.kept(top)).nearest(top)

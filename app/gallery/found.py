@@ -17,6 +17,23 @@ SHORTLIST = 200
 
 
 @dataclass(frozen=True, eq=False)
+class Terms:
+    """How an index is searched, and among which sightings; see `LiveIndex.search`."""
+
+    now: float
+    exact: bool = False
+    method: Method = "gasm"
+    shortlist: int = SHORTLIST
+    cameras: Sequence[str] | None = None
+    start: float | None = None
+    end: float | None = None
+
+    def kept(self, top: int) -> int | None:
+        """How many sightings of each query crop are compared cell by cell, for so many hits; None for all."""
+        return None if self.exact or self.method == "global" else max(top, self.shortlist)
+
+
+@dataclass(frozen=True, eq=False)
 class Found:
     """What a search found.
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import torch
 
 from app.gallery.device_cells import CHUNK, DeviceCells
-from app.gallery.found import SHORTLIST, Found, gathered
+from app.gallery.found import SHORTLIST, Found, Terms, gathered
 from app.gallery.index_columns import IDS, Columns, Layout, blocks, checked, encode, turn
 from app.gallery.index_part import Part, Positions, Query, Wish
 from app.gallery.index_reading import Batch, newer_ids, read
@@ -266,32 +266,9 @@ class LiveIndex:
         Raises:
             ValueError: If there is no query crop, `top` is below 1, or the features come from another model.
         """
-        found = self.hits(
-            query,
-            top,
-            now=now,
-            exact=exact,
-            method=method,
-            shortlist=shortlist,
-            cameras=cameras,
-            start=start,
-            end=end,
-        )
-        return found.nearest(top)
+        return self.hits(query, top, Terms(now, exact, method, shortlist, cameras, start, end)).nearest(top)
 
-    def hits(
-        self,
-        query: Features,
-        top: int,
-        *,
-        now: float,
-        exact: bool = False,
-        method: Method = "gasm",
-        shortlist: int = SHORTLIST,
-        cameras: Sequence[str] | None = None,
-        start: float | None = None,
-        end: float | None = None,
-    ) -> Found:
+    def hits(self, query: Features, top: int, terms: Terms) -> Found:
         """All that `search` chooses its hits from, in no order: for who searches several indexes as if they were one.
 
         Where nothing but the nearest counts, only those are given: where `exact`, or by pooled vectors alone.
@@ -305,9 +282,9 @@ class LiveIndex:
             raise ValueError(f"query: expected features of {self.size}, given {given}")
         state = self._state
         ready = Query.of(query, state.rotation) if state.parts else None
-        wish = Wish(now, _places(state.cameras, cameras), start, end)
-        keep = None if exact or method == "global" else max(top, shortlist)
-        results = [self._in_part(part, ready, wish, keep, method) for part in state.parts if ready is not None]
+        wish = Wish(terms.now, _places(state.cameras, terms.cameras), terms.start, terms.end)
+        keep = terms.kept(top)
+        results = [self._in_part(part, ready, wish, keep, terms.method) for part in state.parts if ready is not None]
         found = gathered(results, len(query), keep)
         return found.nearest(top) if keep is None else found
 

@@ -34,8 +34,8 @@ MEGABYTE = 1 << 20
 def shards_of(gallery, count, seconds=4.0):
     made = [Shard(gallery, number, count, seconds) for number in range(count)]
 
-    def ask(query, top, wish):
-        return [each.hits(query, top, **wish) for each in made], []
+    def ask(query, top, terms):
+        return [each.hits(query, top, terms) for each in made], []
 
     return made, ShardedIndex(gallery.model, ask)
 

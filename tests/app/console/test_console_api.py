@@ -352,8 +352,8 @@ def test_the_shards_of_a_cluster_are_asked_and_those_that_are_away_are_named(her
     assert alone["missing"] == []
     one, away = LiveIndex.open(here.console.gallery), ["shard 2 of 2"]
 
-    def ask(query, top, wish):
-        return [one.search(query, top, **wish)], away
+    def ask(query, top, terms):
+        return [one.hits(query, top, terms)], away
 
     monkeypatch.setattr(here.console.finder, "_shards", lambda: ShardedIndex(one.model, ask))
     found, _ = search_box(here)
