@@ -124,6 +124,22 @@ TABLES = {
         },
         "python -m benchmarks.live_endure --json benchmarks/live_endure.json",
     ),
+    "live-faults": Figures(
+        "live_faults.json",
+        {
+            "name": "fault",
+            "times": "times",
+            "noticed_s": "noticed after, longest s",
+            "back_p50_s": "back after, p50 s",
+            "back_s": "longest, s",
+            "others_gap_s": "longest gap of other cameras, s",
+            "decoders_left": "processes left over",
+            "files_left": "files",
+            "maps_left": "shared memory",
+            "memory_mb_per_100": "memory, MB in 100 reconnects",
+        },
+        "python -m benchmarks.live_faults --json benchmarks/live_faults.json",
+    ),
     "console-speed": Figures(
         "console_speed.json",
         {"name": "", "clicks": "clicks", "p50_ms": "p50 ms", "p95_ms": "p95 ms"},
