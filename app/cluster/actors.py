@@ -12,6 +12,7 @@ from app.errors import InputError
 from app.gallery import Found, Gallery
 from app.gallery.found import Terms
 from app.live.linking import Linking, Parcel
+from app.live.process import prepare_process
 from reid_model.features import Features
 
 log = logging.getLogger(__name__)
@@ -70,6 +71,7 @@ class AssociatorActor:
     """Who is who over all cameras; everything it knows is in the store, or in its folder while that is away."""
 
     def __init__(self, config: Config, model_id: str) -> None:
+        prepare_process()
         self._linking = Linking(config, model_id)
         self._over = threading.Event()
 
@@ -106,6 +108,7 @@ class WorkerActor:
 
         from app.cluster.worker import ANSWER_SECONDS, Worker
 
+        prepare_process()
         known: dict[str, int] = ray.get(associator.last_tracks.remote(), timeout=ANSWER_SECONDS)
         self._worker = Worker(config, number, known)
         self._worker.connect(associator)

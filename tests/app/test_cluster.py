@@ -6,12 +6,14 @@ import signal
 import threading
 import time
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from app.cluster import actors
 from app.cluster.shard import Shard, owner
 from app.cluster.sharded import ShardedIndex
 from app.cluster.starting import TOKENS, join_shards, keep_others_out
@@ -185,6 +187,18 @@ def test_parcels_that_come_while_one_is_written_are_written_together(tmp_path):
         assert len(steps) == 2
     finally:
         linking.close()
+
+
+def test_the_processes_of_a_cluster_keep_their_memory_within_bounds(monkeypatch):
+    ray = pytest.importorskip("ray")
+    done = []
+    monkeypatch.setattr(actors, "prepare_process", lambda: done.append("prepared"))
+    monkeypatch.setattr(actors, "Linking", lambda *given: done.append("linking"))
+    monkeypatch.setattr("app.cluster.worker.Worker", lambda *given: done.append("working") or MagicMock())
+    monkeypatch.setattr(ray, "get", lambda given, timeout: {})
+    actors.AssociatorActor(Config(), MODEL)
+    actors.WorkerActor(Config(), 0, MagicMock())
+    assert done == ["prepared", "linking", "prepared", "working"]
 
 
 def test_a_worker_goes_on_with_numbers_that_nobody_has(tmp_path):
