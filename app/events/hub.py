@@ -10,6 +10,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -104,7 +105,7 @@ class EventHub:
         self._pruned = time.monotonic()
         self._keeping = threading.Lock()
         self._unkept: deque[tuple[str, str | None, str]] = deque()
-        self._lost = False
+        self._lost = self._uncleaned = False
         self.published = 0
         for courier in self._couriers:
             courier.thread.start()
@@ -189,8 +190,11 @@ class EventHub:
         try:
             lost = self._outbox.prune()
         except sqlite3.Error as error:
-            log.error("%s: cannot be cleaned up (%s)", self._outbox.path, error)
+            if not self._uncleaned:
+                log.error("%s: cannot be cleaned up (%s); tried again", self._outbox.path, error)
+            self._uncleaned = True
             return
+        self._uncleaned = False
         if lost:
             log.error("events were kept for too long or are too many: %d were given up undelivered", lost)
 
@@ -224,7 +228,8 @@ class _Courier:
         self.thread = threading.Thread(target=self._run, name=f"events-{sink.name}", daemon=True)
         self._outbox, self._config, self._chance, self._closing = outbox, config, chance, closing
         self._clock, self._keep, self._expired = clock, keep, -EXPIRE_SECONDS
-        self._failures = 0
+        self._failures = self._place = self._noted = 0
+        self._stuck, self._names = False, (sink.name, outbox.path)
 
     def state(self) -> SinkState:
         """How the receiver is doing."""
@@ -236,21 +241,46 @@ class _Courier:
         while not self._closing.is_set():
             self.wake.clear()
             self._expire()
+            idle = True
             try:
-                self._keep()
-                events = self._outbox.waiting(self.sink.name, AT_ONCE)
-                done = self._deliver(events) if events else 0
-                if done:
-                    self._outbox.delivered(self.sink.name, events[done - 1].number)
-                    self.delivered += done
+                idle = not self._round()
+            except sqlite3.Error as error:
+                if not self._stuck:
+                    log.warning("events for %s: %s cannot be used (%s); tried again", *self._names, error)
+                self._stuck = True
             except Exception:
                 # A fault of ours in one receiver's thread must not end it for good, nor pass in silence.
                 log.exception("events for %s: tried again", self.sink.name)
                 self._failures += 1
             if self._failures:
                 self._closing.wait(self._pause())
-            elif not events:
+            elif idle:
                 self.wake.wait(1.0)
+        with suppress(sqlite3.Error):  # which was told; the next run delivers it again
+            self._note()
+
+    def _round(self) -> bool:
+        """Delivers some of what waits and notes it; whether there was any.
+
+        Raises:
+            sqlite3.Error: If the outbox cannot be read, or cannot be written: its disk may be full.
+        """
+        self._keep()
+        events = self._outbox.waiting(self.sink.name, AT_ONCE)
+        done = self._deliver(events) if events else 0
+        if done:
+            self._place = events[done - 1].number
+            self.delivered += done
+        self._note()
+        if self._stuck:
+            log.info("events for %s: %s can be used again", *self._names)
+        self._stuck = False
+        return bool(events)
+
+    def _note(self) -> None:
+        if self._place > self._noted:
+            self._outbox.delivered(self.sink.name, self._place)
+            self._noted = self._place
 
     def _deliver(self, events: Sequence[object]) -> int:
         """Delivers what it can; returns how many."""

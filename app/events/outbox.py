@@ -51,6 +51,7 @@ class Outbox:
         self.path = path
         self._most, self._seconds, self._clock = most, seconds, clock
         self._lock = threading.Lock()
+        self._had = dict.fromkeys(receivers, 0)
         try:
             self._database = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
             self._database.execute("PRAGMA journal_mode=WAL")
@@ -86,24 +87,32 @@ class Outbox:
         with self._lock:
             rows = self._database.execute(
                 "SELECT number, kind, camera, body FROM events WHERE number > "
-                "(SELECT delivered FROM receivers WHERE name = ?) ORDER BY number LIMIT ?",
-                (receiver, most),
+                "(SELECT MAX(delivered, ?) FROM receivers WHERE name = ?) ORDER BY number LIMIT ?",
+                (self._had.get(receiver, 0), receiver, most),
             )
             return [Stored(*row) for row in rows]
 
     def delivered(self, receiver: str, number: int) -> None:
-        """Notes that a receiver has all events up to a number."""
+        """Notes that a receiver has all events up to a number; in this run it is not given them again.
+
+        Raises:
+            sqlite3.Error: If that cannot be written: the next run gives them again unless a later call writes it.
+        """
         with self._lock:
-            self._database.execute(
-                "UPDATE receivers SET delivered = MAX(delivered, ?) WHERE name = ?", (number, receiver)
-            )
+            self._had[receiver] = max(self._had.get(receiver, 0), number)
+            self._note(receiver)
+
+    def _note(self, receiver: str) -> None:
+        self._database.execute(
+            "UPDATE receivers SET delivered = MAX(delivered, ?) WHERE name = ?", (self._had[receiver], receiver)
+        )
 
     def pending(self, receiver: str) -> int:
         """How many events a receiver has not got."""
         with self._lock:
             row = self._database.execute(
-                "SELECT COUNT(*) FROM events WHERE number > (SELECT delivered FROM receivers WHERE name = ?)",
-                (receiver,),
+                "SELECT COUNT(*) FROM events WHERE number > (SELECT MAX(delivered, ?) FROM receivers WHERE name = ?)",
+                (self._had.get(receiver, 0), receiver),
             ).fetchone()
             return int(row[0])
 
@@ -117,6 +126,8 @@ class Outbox:
         with self._lock, self._database:
             base = self._database
             base.execute("BEGIN IMMEDIATE")
+            for receiver in self._had:
+                self._note(receiver)
             everybody = base.execute("SELECT MIN(delivered) FROM receivers").fetchone()[0]
             everybody = self._latest() if everybody is None else everybody
             old = base.execute("SELECT MAX(number) FROM events WHERE stored < ?", (self._clock() - self._seconds,))

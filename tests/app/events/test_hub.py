@@ -126,6 +126,62 @@ def test_events_of_a_time_when_the_disk_is_full_come_late_and_in_order(tmp_path,
     assert ["again" in line for line in said] == [False, True, False, True], "told once each time"
 
 
+def test_what_is_delivered_is_not_sent_again_while_a_full_disk_takes_no_note_of_it(tmp_path, web, monkeypatch, caplog):
+    caplog.set_level("INFO")
+    hub, tried = hub_of(tmp_path, webhooks=[{"url": web.url}]), []
+
+    def full(*row):
+        tried.append(row)
+        raise sqlite3.OperationalError("database or disk is full")
+
+    events = some(30)
+    with monkeypatch.context() as patch:
+        patch.setattr(Outbox, "_note", full)
+        for event in events[:20]:
+            hub.publish(event)
+            eventually(lambda: hub.states()[1].pending == 0)
+        patch.setattr(Outbox, "prune", full)
+        hub._prune()
+        hub._prune()
+        eventually(lambda: len(tried) >= 30)
+    eventually(lambda: hub._couriers[0]._noted == hub._couriers[1]._noted == 20)
+    hub._prune()
+    for event in events[20:]:
+        hub.publish(event)
+    hub.close()
+    assert [json.loads(body)["id"] for body in web.posted] == [event.id for event in events], "each once"
+    assert [each["id"] for each in lines(tmp_path / "events.jsonl")] == [event.id for event in events]
+    assert not any(record.exc_info for record in caplog.records), "a full disk is foreseen: no traceback"
+    said = [(record.levelname, record.message.partition(":")[0]) for record in caplog.records]
+    for name in ("events for file", "events for webhook1"):
+        assert [level for level, who in said if who == name] == ["WARNING", "INFO"], "told once, and when it is over"
+    assert caplog.text.count("cannot be cleaned up") == 1
+    again = hub_of(tmp_path, webhooks=[{"url": web.url}])
+    assert [state.pending for state in again.states()] == [0, 0], "and it was noted in the end"
+    again.close()
+
+
+def test_a_note_that_never_could_be_taken_costs_a_second_delivery_and_no_event(tmp_path, monkeypatch, caplog):
+    def full(*_row):
+        raise sqlite3.OperationalError("database or disk is full")
+
+    events = some(5)
+    with monkeypatch.context() as patch:
+        hub = hub_of(tmp_path)
+        patch.setattr(Outbox, "_note", full)
+        for event in events:
+            hub.publish(event)
+        eventually(lambda: hub.states()[0].delivered == 5)
+        began = time.monotonic()
+        hub.close()
+        assert time.monotonic() - began < 4, "all is delivered: nothing to wait for"
+    again = hub_of(tmp_path)
+    eventually(lambda: again.states()[0].pending == 0)
+    again.close()
+    assert [each["id"] for each in lines(tmp_path / "events.jsonl")] == [event.id for event in events] * 2
+    assert "Traceback" not in caplog.text
+
+
 def test_of_too_many_events_for_memory_the_oldest_are_lost_and_it_is_told(tmp_path, monkeypatch, caplog):
     hub = hub_of(tmp_path)
 
@@ -247,11 +303,15 @@ def test_topics_states_and_the_end(tmp_path, broker):
 def test_a_broker_that_is_killed_or_frozen_gets_everything_later(tmp_path, broker):
     ear = Subscriber(broker)
     hub = hub_of(tmp_path, file=None, mqtt=mqtt(broker))
-    hub._couriers[0].sink._seconds = 0.5
+    sink = hub._couriers[0].sink
+    sink._seconds = 0.5
+    # The broker keeps nothing over a kill: who hears it must be back before anything is sent.
+    sink._client.on_connect = lambda *facts: (ear._ready.wait(20), sink._on_connect(*facts))
     events = some(90)
     for event in events[:30]:
         hub.publish(event)
     eventually(lambda: len(ear.bodies()) >= 30)
+    ear._ready.clear()
     broker.stop()
     for event in events[30:60]:
         hub.publish(event)
