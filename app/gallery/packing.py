@@ -77,13 +77,14 @@ def unpack_features(
     """
     count = len(mass)
     weights = _join(saliency, (count, size.cells))
-    with np.errstate(invalid="ignore"):  # what is no number is refused below
+    with np.errstate(invalid="ignore", over="ignore"):  # what is no number, or too large for one, is refused below
         total = weights.sum(axis=1, keepdims=True)
+        masses = np.asarray(mass, np.float32)
     return Features(
         _join(pooled, (count, size.pooled)),
         _join(local, (count, size.cells, size.local)),
         np.divide(weights, total, out=weights, where=np.abs(total - 1) < 0.01),
-        np.asarray(mass, np.float32),
+        masses,
     )
 
 

@@ -35,7 +35,7 @@ LARGEST_AREA = 20_000.0
 """Square metres of an area, at most: ways through it are looked for every 0.1 m."""
 
 FARTHEST = 100_000.0
-"""Metres of an area from the origin, at most."""
+"""Metres of an area, a camera and what it is aimed at from the origin, at most."""
 
 
 def check_world(world: World) -> None:
@@ -177,6 +177,8 @@ def _check_camera(camera: Camera, area: Area, things: Iterable[Thing]) -> None:
             )
     if not camera.focal > 0:
         raise InputError(f"{what}: a focal length of {camera.focal:g} pixels; expected more than 0")
+    if max(map(abs, (*camera.position, *camera.target))) > FARTHEST:
+        raise InputError(f"{what}: it or its target is too far away; move it to within {FARTHEST:g} m of the origin")
     _check_direction(camera)
     _check_place(camera, area, things)
 
@@ -225,4 +227,4 @@ def _check_ways(area: Area, world: World) -> None:
 
 
 def _at(place: Sequence[float]) -> str:
-    return "(" + ", ".join(f"{value:g}" for value in np.round(place, 2)) + ")"
+    return "(" + ", ".join(f"{round(float(value), 2):g}" for value in place) + ")"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -95,7 +96,7 @@ def check_scene(scene: SceneFile, path: Path) -> tuple[World, SimulationConfig]:
 
 def _check_looks(world: World) -> None:
     """What only matters to a renderer; the rest is `check_world`'s."""
-    if not 0.99 < sum(value**2 for value in world.sun) < 1.01:
+    if not abs(math.hypot(*world.sun) - 1) < 0.005:
         raise InputError(f"world.sun: given {list(world.sun)}; expected a vector of length 1")
     for camera in world.cameras:
         look = camera.look

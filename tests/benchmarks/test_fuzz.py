@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import json
+import math
+import operator
 import random
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -23,11 +28,12 @@ from app.gallery import Gallery
 from app.gallery.packing import Dimensions, unpack_features
 from app.gallery.upkeep import verify
 from app.regions import Regions
-from app.settings import load_config
+from app.settings import load_config, validated
+from app.simulation.scene import SceneFile, check_scene
 from benchmarks.fuzz import Recorder, changed, main
-from benchmarks.fuzz_draw import Draw, folder
+from benchmarks.fuzz_draw import Draw, folder, refused
 from benchmarks.fuzz_stores import small_gallery
-from benchmarks.fuzz_targets import TARGETS
+from benchmarks.fuzz_targets import TARGETS, _small_scene
 from tests.conftest import ROOT
 from trackers.evaluation import SequenceError, read_mot
 
@@ -229,3 +235,33 @@ def test_saliency_that_is_no_number_is_refused_without_a_warning(values: list[fl
     one, more = np.ones(1, "<f2").tobytes(), np.ones(len(values), "<f2").tobytes()
     with pytest.raises(ValueError, match="saliency"):
         unpack_features([one], [more], [saliency], [0.5], size)
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+@pytest.mark.parametrize("mass", [1e308, -1e308, math.inf, math.nan])
+def test_mass_that_is_no_number_is_refused_without_a_warning(mass: float) -> None:
+    one = np.ones(1, "<f2").tobytes()
+    with pytest.raises(ValueError, match="mass"):
+        unpack_features([one], [one], [one], [mass], Dimensions(1, 1, 1))
+
+
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_a_scene_with_any_number_out_of_proportion_is_accepted_or_refused() -> None:
+    path, taken = Path("scene.yaml"), []
+    for place in places(_small_scene()):
+        for number in (1e308, -1e155, 2**200, math.nan):
+            scene = copy.deepcopy(_small_scene())
+            *way, last = place
+            functools.reduce(operator.getitem, way, scene)[last] = number
+            taken.append(not refused(lambda: check_scene(validated(scene, SceneFile, path), path)))  # noqa: B023
+    assert len(taken) > 250
+    assert 0 < sum(taken) < len(taken)
+
+
+def places(value: Any, at: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Where the numbers of nested values are."""
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield from places(value[key], (*at, key))
+    elif isinstance(value, int | float):
+        yield at

@@ -41,6 +41,8 @@ def test_a_sound_world_passes():
         (camera(position=(0.4, 9.6, 0.0)), "between the ground"),
         (camera(target=(0.4, 9.6, 3.0)), "its own position"),
         (camera(target=(0.4, 9.6, 0.0)), "straight above or below"),
+        (camera(target=(1e308, -1e308, 1.0)), "its target is too far away"),
+        (replace(WORLD, things=(replace(KIOSK, centre=(1e308, 8.0)),)), "kiosk at (1e+308, 8): it reaches beyond"),
         (camera(focal=0.0), "focal length of 0"),
         (camera(focal=math.nan), "must be numbers"),
         (camera(size=(1, 1)), "1x1"),
