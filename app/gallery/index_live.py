@@ -225,7 +225,7 @@ class LiveIndex:
             for part in self._state.parts:
                 rows = np.flatnonzero(np.isin(part.columns[IDS], wanted) & part.alive)
                 count += len(rows)
-                parts.append(part.without(rows) if len(rows) else part)
+                parts += [part] if not len(rows) else self._thinned(part.without(rows))
             self._state = replace(self._state, parts=tuple(parts))
         return count
 
@@ -351,12 +351,24 @@ class LiveIndex:
         state = self._state
         if len(state.parts) < 2 and not any(part.dead for part in state.parts):
             return
-        parts = [part.without(part.broken(None)) for part in state.parts]
-        joined = {
-            name: np.concatenate([part.columns[name][part.alive] for part in parts]) for name in self._layout.columns
-        }
         self._room = None
-        self._state = replace(state, parts=(self._part(joined, proven=True),) if len(joined[IDS]) else ())
+        self._state = replace(state, parts=tuple(self._joined(state.parts)))
+
+    def _thinned(self, part: Part) -> list[Part]:
+        """A part without its dead rows where these are most of it: a gallery that expires takes no more space."""
+        if part.dead < len(part) and part.dead < max(ROOM, len(part) / 2):
+            return [part]
+        if self._room is not None and part.columns[IDS].base is self._room[IDS]:
+            self._room = None
+        return self._joined([part])
+
+    def _joined(self, parts: Sequence[Part]) -> list[Part]:
+        """One part of the rows that count of some, or none."""
+        sound = [part.without(part.broken(None)) for part in parts]
+        joined = {
+            name: np.concatenate([part.columns[name][part.alive] for part in sound]) for name in self._layout.columns
+        }
+        return [self._part(joined, proven=True)] if len(joined[IDS]) else []
 
     def _part(self, columns: Columns, *, proven: bool) -> Part:
         """A part of these columns, with its cells on the device if there is one."""

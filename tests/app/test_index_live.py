@@ -6,12 +6,12 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
 from app.association import CameraTracklet
-from app.gallery import Gallery
+from app.gallery import Gallery, index_live
 from app.gallery.erasing import erase_identity
 from app.gallery.index_live import LiveIndex
 from app.gallery.index_part import greatest
@@ -163,6 +163,56 @@ class Changing(RuleBasedStateMachine):
 
 
 TestChanging = Changing.TestCase
+
+
+class Expiring(Changing):
+    """The same where rows are made room for eight at a time: space that most of them have left is given back."""
+
+    @initialize()
+    def begin(self):
+        super().begin()
+        self.patch = pytest.MonkeyPatch()
+        self.patch.setattr(index_live, "ROOM", 8)
+
+    @rule(share=st.floats(0, 1))
+    def expire(self, share):
+        """The oldest go."""
+        gone = sorted(self.known)[: round(share * len(self.known))]
+        assert self.index.remove(gone) == len(gone)
+        for key in gone:
+            del self.known[key]
+
+    @invariant()
+    def has_given_back(self):
+        for part in self.index._state.parts:
+            assert part.dead < max(8, len(part) / 2)
+            assert part.dead < len(part)
+
+    def teardown(self):
+        self.patch.undo()
+
+
+TestExpiring = Expiring.TestCase
+TestExpiring.settings = settings(max_examples=30)
+
+
+def test_a_gallery_that_expires_as_it_grows_takes_no_more_space(monkeypatch):
+    monkeypatch.setattr(index_live, "ROOM", 64)
+    index, first = LiveIndex(MODEL, SIZE), 1
+    held = []
+    for day in range(60):
+        index.add(batch(range(first + 40 * day, first + 40 * day + 40), day))
+        index.remove(range(1, first + 40 * (day - 5)))
+        held.append(
+            sum(
+                len(part.columns["ids"].base) if part.columns["ids"].base is not None else len(part)
+                for part in index._state.parts
+            )
+        )
+    assert len(index) == 6 * 40
+    assert max(held[30:]) <= max(held[:30]), "days come and days go"
+    assert max(held) < 4 * 6 * 40
+    assert index.ids().tolist() == list(range(first + 40 * 54, first + 40 * 60))
 
 
 def test_searches_go_on_while_sightings_come_and_go():
