@@ -1,4 +1,4 @@
-"""Addresses of cameras: which sources are live, passwords put in from outside, and kept out of every message."""
+"""Addresses of cameras: what kind each is, passwords put in from outside, and kept out of every message."""
 
 from __future__ import annotations
 
@@ -25,11 +25,6 @@ _SECRET_NAMES = r"pass|pwd|psw|token|key|secret|auth|user|usr|login|sig|cred|ses
 _PARAMETER = re.compile(rf"(\b\w*(?:{_SECRET_NAMES})\w*=)[^&\s\"'<>#]*", re.IGNORECASE)
 _HOST_PORT = re.compile(r"(\[[^\]]*\]|[^:]*):?(.*)", re.DOTALL)
 _HEADER = re.compile(r"(authorization\s*[:=]\s*)[^\r\n]*", re.IGNORECASE)
-
-
-def is_live(source: str) -> bool:
-    """Whether a source is an address of the network or a webcam, rather than a recording."""
-    return "://" in source or _WEBCAM.fullmatch(source) is not None or source.startswith("${")
 
 
 def redacted(text: str) -> str:

@@ -150,15 +150,6 @@ def search(
     return matches
 
 
-def identity_query(gallery: Gallery, number: int) -> Features:
-    """The features of all of an identity's sightings, to search for it elsewhere.
-
-    Raises:
-        InputError: If there is no such identity, or none of its sightings is left.
-    """
-    return identity_sightings(gallery, number)[1]
-
-
 def identity_sightings(gallery: Gallery, number: int) -> tuple[list[Sighting], Features]:
     """All of an identity's sightings and their features, in the same order.
 

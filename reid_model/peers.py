@@ -149,12 +149,3 @@ def _compile(path: Path, threads: int) -> openvino.CompiledModel:
         return openvino_core().compile_model(model, "CPU", settings)
     except RuntimeError:
         raise WeightsError(f"{path}: OpenVINO cannot read it; name the .xml of a network beside its .bin") from None
-
-
-def peer_features(path: Path, images: ImageArray, threads: int | None = None) -> FloatArray:
-    """Features of RGB crops `(n, h, w, 3)` by a peer network, unit length, `(n, D)`.
-
-    Raises:
-        WeightsError: If the network cannot be used.
-    """
-    return Peer(path, threads).embed([image[..., ::-1] for image in images])

@@ -79,15 +79,6 @@ class Readable(ABC):
         chosen = queries.Filter(self.now(), cameras, start, end, track, identity)
         return self._sightings(lambda connection: queries.sightings(connection, chosen))
 
-    def sightings_since(self, sighting_id: int) -> tuple[list[Sighting], Features | None]:
-        """What `sightings` gives, of those stored after a sighting, given by its number; of all where that is 0.
-
-        Raises:
-            InputError: If what is stored is damaged.
-        """
-        chosen = queries.Filter(self.now(), after=sighting_id)
-        return self._sightings(lambda connection: queries.sightings(connection, chosen))
-
     def look_up(self, ids: Sequence[int] | npt.NDArray[np.int64]) -> tuple[list[Sighting], Features | None]:
         """What `sightings` gives, of sightings by their numbers; in no order, without those that are gone or expired.
 

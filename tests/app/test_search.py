@@ -12,7 +12,7 @@ from app.errors import InputError
 from app.gallery import CameraRow, Gallery, LiveIndex
 from app.gallery.reasons import Reason, explain, in_words
 from app.pointing import box_query
-from app.search import identity_query, search, to_rows
+from app.search import identity_sightings, search, to_rows
 from reid_model.features import Features
 from reid_model.matching import distances
 from trackers.tracklet import Tracklet
@@ -149,10 +149,10 @@ def test_no_result_without_an_audit_entry(gallery, crowd):
 
 def test_an_identity_finds_itself(gallery):
     number = gallery.tracklet("one-by-one", 6).identity
-    matches = search(gallery, identity_query(gallery, number), top=2)
+    matches = search(gallery, identity_sightings(gallery, number)[1], top=2)
     assert {match.identity for match in matches} == {number}
     with pytest.raises(InputError) as error:
-        identity_query(gallery, 999)
+        identity_sightings(gallery, 999)
     assert f"give one of the {PEOPLE}" in message(error)
 
 

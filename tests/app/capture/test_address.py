@@ -8,28 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.addresses import is_live, redacted, resolve
+from app.addresses import redacted, resolve
 from app.errors import InputError
 
 WORDS = st.text(st.characters(codec="utf-8", exclude_categories=["C", "Z"], exclude_characters="\"'<>@*"), min_size=1)
 """User names and passwords."""
-
-
-@pytest.mark.parametrize(
-    ("source", "live"),
-    [
-        ("rtsp://host/path", True),
-        ("http://host/video.mjpg", True),
-        ("/dev/video0", True),
-        ("0", True),
-        ("${CAMERA}", True),
-        ("street.mp4", False),
-        ("2024-05-01", False),
-        ("/data/videos/dev/video0.mp4", False),
-    ],
-)
-def test_addresses_and_webcams_are_live_and_recordings_are_not(source, live):
-    assert is_live(source) is live
 
 
 @pytest.mark.parametrize(
