@@ -9,8 +9,8 @@ from reid_model.embedder import Embedder
 from reid_model.engines import fast_precision
 from reid_model.export import is_export
 
-EMBEDDED = 16
-"""Most crops that a live run embeds in one pass."""
+EMBEDDED = 4
+"""Most crops that a live run embeds in one pass: a frame mostly has one or two, and larger passes gain little."""
 
 
 def load_embedder(config: EmbedderConfig, threads: int | None = None) -> Embedder:

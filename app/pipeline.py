@@ -13,6 +13,7 @@ import supervision as sv
 from app.detector import Detector
 from app.regions import Regions
 from app.sources import Frame, Image
+from app.ultralytics_guard import torch_threads
 from reid_model.embedder import Embedder, cut
 from reid_model.features import Features
 from trackers import CameraMotion, Tracker, TrackerConfig, Tracklet
@@ -139,7 +140,8 @@ class Pipeline:
             The people who belong to confirmed tracks, with `tracker_id`.
         """
         crops, self._crops = self._crops, []
-        with self.watch("track"):
+        # Views are compared a few at a time: for so little a second thread costs more than it takes over.
+        with self.watch("track"), torch_threads(1):
             if features is None or not len(features):
                 return self.tracker.update()
             return self.tracker.update(features, crops)

@@ -43,7 +43,7 @@ from app.config import CameraConfig, Config
 from app.demo import SCENE
 from app.detector import Detector
 from app.devices import processors
-from app.embedding import load_embedder
+from app.embedding import EMBEDDED, load_embedder
 from app.files import check_target, write_json
 from app.live.lane import Changes, Shown
 from app.live.runtime import Runtime
@@ -209,6 +209,7 @@ def main(given: Sequence[str] | None = None) -> None:
     config = load_config(None, [f"detector.weights={arguments.detector}", *arguments.set]).for_live()
     moments = moments_of(videos, arguments.cameras, arguments.frames)
     detector, embedder = Detector(config.detector), load_embedder(config.embedder, threads=processors())
+    embedder.prepare(EMBEDDED)
     with tempfile.TemporaryDirectory() as place:
         settings = tracker_settings(Path(place), arguments.reid)
         runs: dict[str, Callable[[], tuple[float, dict[str, float]]]] = {

@@ -197,16 +197,17 @@ class Embedder:
             self.model_id += f" {mark}"
 
     def prepare(self, batch: int) -> None:
-        """Makes ready for long use, in which memory stays as it is and no number of crops takes longer at first.
+        """Makes ready for long use, in which memory stays as it is and no number of crops takes longer than another.
 
-        OpenVINO compiles its operations for each number of crops in a pass, and keeps them.
+        Only OpenVINO needs it: see its engine.
 
         Args:
             batch: Most crops in one forward pass from now on, ≥ 1, where that is OpenVINO's; never more than before.
         """
-        if self.engine.name != "openvino":
+        if not isinstance(self.engine, OpenVinoEngine):
             return
         self.batch = min(self.batch, batch)
+        self.engine.prepare(self.batch)
         blank = np.zeros((*self.config.size, 3), np.uint8)
         for count in range(1, self.batch + 1):
             self.embed([blank] * count)

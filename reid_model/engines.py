@@ -110,7 +110,21 @@ class OpenVinoEngine:
         self._threads, self._precision = threads, precision
         self._single = self._compile(streams=1).create_infer_request()
         self._queue: Any = None
+        self._ready: dict[int, Any] = {}
         self._lock = threading.Lock()
+
+    def prepare(self, batch: int) -> None:
+        """Compiles the network once for each number of crops in a pass, up to `batch`.
+
+        One that is given another number than before works out all its shapes anew: 3 to 5 ms, where a crop takes 4 to
+        6. Each holds its weights, about 30 MB of the default network. The results are the same bit for bit.
+
+        Args:
+            batch: Most crops in one forward pass from now on, ≥ 1.
+        """
+        with self._lock:
+            made = range(len(self._ready) + 1, batch + 1)
+            self._ready |= {count: self._compile(streams=1).create_infer_request() for count in made}
 
     def _compile(self, streams: int) -> Any:
         properties = {
@@ -126,13 +140,14 @@ class OpenVinoEngine:
         """See `Engine`."""
         parts = slices(len(stack), batch)
         with self._lock:  # a request holds its own inputs and outputs
-            if self._threads > 1 and len(parts) >= 2 * self._threads:
+            if not self._ready and self._threads > 1 and len(parts) >= 2 * self._threads:
                 return join(self._spread(stack, parts))
             return join([self._one(stack[rows]) for rows in parts])
 
     def _one(self, stack: ImageArray) -> Outputs:
-        self._single.infer({INPUT: stack})
-        return _outputs(self._single)
+        request = self._ready.get(len(stack), self._single)
+        request.infer({INPUT: stack})
+        return _outputs(request)
 
     def _spread(self, stack: ImageArray, parts: list[slice]) -> list[Outputs]:
         if self._queue is None:

@@ -55,7 +55,7 @@ def test_one_that_is_made_ready_sees_only_sizes_of_batches_that_it_knows(
     save_weights(Gasm(SMALL).eval(), tmp_path / "w.safetensors")
     embedder = Embedder(tmp_path / "w.safetensors", "cpu", engine="openvino", threads=1)
     crops = list(np.random.default_rng(2).integers(0, 256, (9, 100, 40, 3), np.uint8))
-    before = embedder.embed(crops)
+    before, few = embedder.embed(crops), [embedder.embed(crops[:count]) for count in range(1, 5)]
     sizes: list[int] = []
     run = embedder.engine._one  # type: ignore[attr-defined]
 
@@ -69,8 +69,14 @@ def test_one_that_is_made_ready_sees_only_sizes_of_batches_that_it_knows(
     after = embedder.embed(crops)
     assert sizes[4:] == [4, 4, 1]
     assert np.abs(after.global_ - before.global_).max() < 1e-4
+    for count in (3, 1, 4, 2):
+        assert np.array_equal(embedder.embed(crops[:count]).local, few[count - 1].local)
+    # One that is given another number than before works out its shapes anew: each is given one number only.
+    ready = embedder.engine._ready  # type: ignore[attr-defined]
+    assert {count: request.get_input_tensor().shape[0] for count, request in ready.items()} == {n: n for n in sizes[:4]}
     embedder.prepare(400)
     assert embedder.batch == 4
+    assert len(ready) == 4
     torch_one = Embedder(tmp_path / "w.safetensors", "cpu", engine="torch", threads=1)
     torch_one.prepare(4)
     assert torch_one.batch == 32
