@@ -1,4 +1,4 @@
-"""Searching from the pages: one index and one network for everybody, and what was found, kept for a while."""
+"""Searching from the pages: one index and one network for everybody."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -17,6 +17,7 @@ from sqlalchemy import select
 
 from app.cluster.sharded import ShardedIndex
 from app.config import Config
+from app.console.searches import KeptSearches, Key, Reasoned, Search, Wish
 from app.console.wall import Image, ShownBox, Wall, encode
 from app.contact_sheet import format_time
 from app.devices import choose_device
@@ -28,15 +29,9 @@ from app.gallery.schema import Camera, TrackletRecord
 from app.pointing import box_inside
 from app.search import Match, identity_sightings, search
 from reid_model.embedder import Embedder, cut
-from reid_model.explain import CellMatches, match_cells
+from reid_model.explain import match_cells
 from reid_model.features import Features
 from trackers.gates import iou
-
-Key = tuple[str, int]
-"""Camera and track number."""
-
-KEPT_SEARCHES = 200
-"""Searches whose results are kept; the oldest goes first."""
 
 KEPT_COUNTS = 50
 COUNTED_SECONDS = 60.0
@@ -55,64 +50,6 @@ PICTURE = 256
 """Most pixels in height of a query's picture."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Wish:
-    """How to search.
-
-    Attributes:
-        top: Most matches.
-        start: Earliest time, seconds since the epoch, or None.
-        end: Latest time, or None.
-        cameras: Cameras to search; none for all.
-        exact: Whether every sighting is matched cell by cell.
-        reason: What it is for; empty where that was not said.
-    """
-
-    top: int = 20
-    start: float | None = None
-    end: float | None = None
-    cameras: tuple[str, ...] = ()
-    exact: bool = False
-    reason: str = ""
-
-
-@dataclass(frozen=True, eq=False)
-class Search:
-    """A search that was made.
-
-    Attributes:
-        id: By which it can be asked for.
-        user: Number of the user who made it; nobody else sees it.
-        title: What was searched for.
-        wish: How.
-        origin: Where the query comes from, as in the audit log.
-        query: Its features.
-        pictures: Its pictures, JPEG.
-        keys: Tracklets that the query comes from; none where it comes from elsewhere.
-        beside: Tracklets of others in the same picture as the query: they cannot be the person.
-        matches: The others, nearest first.
-        bar: Probability from which a match counts as the person.
-        seconds: What it took.
-        made: When, seconds since the epoch.
-        missing: What could not be searched, in words: shards of a cluster that are away.
-    """
-
-    id: str
-    user: int
-    title: str
-    wish: Wish
-    origin: dict[str, object]
-    query: Features
-    pictures: list[bytes]
-    keys: tuple[Key, ...]
-    beside: tuple[Key, ...]
-    matches: list[Match]
-    bar: float
-    seconds: float
-    made: float
-    missing: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, eq=False)
 class _Query:
     features: Features
@@ -121,29 +58,6 @@ class _Query:
     origin: dict[str, object]
     keys: tuple[Key, ...] = ()
     beside: tuple[Key, ...] = ()
-
-
-@dataclass(frozen=True, eq=False)
-class Reasoned:
-    """Why a match matched, cell by cell.
-
-    Attributes:
-        grid: Rows and columns of cells.
-        cells: Of this one pair.
-        query: Which query crop.
-    """
-
-    grid: tuple[int, int]
-    cells: CellMatches
-    query: int
-
-
-@dataclass(eq=False)
-class _Kept:
-    """Searches by id, the oldest first."""
-
-    searches: OrderedDict[str, Search] = field(default_factory=OrderedDict)
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Finder:
@@ -178,7 +92,7 @@ class Finder:
         self._device = None if name == "cpu" else torch.device(name)
         self._shards = shards
         self._index = LiveIndex.open(gallery, self._device) if shards is None else None
-        self._kept = _Kept()
+        self._kept = KeptSearches()
         self._counted: OrderedDict[tuple[object, ...], tuple[float, int, int]] = OrderedDict()
         self._warm_up()
 
@@ -258,14 +172,11 @@ class Finder:
 
     def get(self, user: int, number: str) -> Search | None:
         """A search that a user has made, if it is still kept."""
-        with self._kept.lock:
-            found = self._kept.searches.get(number)
-        return found if found is not None and found.user == user else None
+        return self._kept.get(user, number)
 
     def forget(self) -> None:
         """Forgets all searches: somebody in them was erased."""
-        with self._kept.lock:
-            self._kept.searches.clear()
+        self._kept.forget()
 
     def identities(self, keys: Sequence[Key]) -> dict[Key, int | None]:
         """The identity that each tracklet has now; those that are gone are left out."""
@@ -378,10 +289,7 @@ class Finder:
             made=self._gallery.now(),
             missing=() if sharded is None else sharded.missing,
         )
-        with self._kept.lock:
-            self._kept.searches[made.id] = made
-            while len(self._kept.searches) > KEPT_SEARCHES:
-                self._kept.searches.popitem(last=False)
+        self._kept.keep(made)
         return made
 
     def _people(self, wish: Wish, revision: int) -> int:

@@ -14,7 +14,6 @@ from pydantic import ValidationError
 
 from app.clips import cut_clips
 from app.console.access import Caller, Operator, Shared
-from app.console.finder import Search, Wish
 from app.console.models import (
     BoxSearch,
     CellOut,
@@ -31,6 +30,7 @@ from app.console.models import (
 )
 from app.console.routes_audit import csv_line
 from app.console.routes_people import made
+from app.console.searches import Search, Wish
 from app.console.state import Console
 from app.console.uploads import read_upload
 from app.errors import InputError

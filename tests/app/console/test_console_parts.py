@@ -13,13 +13,14 @@ from hypothesis import strategies as st
 
 from app.console.feed import KEPT, Feed
 from app.console.recorded import Boxes, RecordedWall
+from app.console.searches import KEPT_SEARCHES, KeptSearches, Search, Wish
 from app.console.uploads import read_upload
 from app.console.wall import WIDTHS, encode, sent_width
 from app.errors import InputError
 from app.gallery import CameraRow, Gallery
 from app.sources import read_frame
 from tests.app.console.scene import CAMERAS, FRAMES
-from tests.app.galleries import message
+from tests.app.galleries import features, message
 
 
 def png(width, height, data=b""):
@@ -161,3 +162,16 @@ def test_a_recording_that_is_gone_is_told_of(tmp_path):
         assert Boxes(gallery, "door").at(3) == ()
         with pytest.raises(InputError):
             wall.show("door", 0.0, 320)
+
+
+def test_searches_are_kept_for_whoever_made_them_until_there_are_too_many():
+    kept = KeptSearches()
+    for number in range(KEPT_SEARCHES + 3):
+        made = Search(str(number), number % 2, "", Wish(), {}, features(1), [], (), (), [], 0.5, 0.1, 0.0)
+        kept.keep(made)
+    assert len(kept) == KEPT_SEARCHES
+    assert kept.get(0, "2") is None, "the oldest go first"
+    assert kept.get(1, "3").id == "3"
+    assert kept.get(0, "3") is None, "nobody sees somebody else's"
+    kept.forget()
+    assert (len(kept), kept.get(1, "3")) == (0, None)
