@@ -220,6 +220,13 @@ class RecordingsConfig(Section):
         "are fewer.",
         ge=1,
     )
+    part_seconds: float | None = Field(
+        default=2.0,
+        description="Seconds without a box from which an ended track is two, where `tracker.part_seconds` is null; "
+        "null: it stays one.",
+        gt=0,
+        le=600,
+    )
 
 
 class Config(Section):
@@ -254,6 +261,7 @@ class Config(Section):
             exemplar_seconds=min(tracker.exemplar_seconds, more.exemplar_seconds),
             crops_per_frame=max(tracker.crops_per_frame, more.crops_per_frame),
             crops_per_second=None,
+            part_seconds=more.part_seconds if tracker.part_seconds is None else tracker.part_seconds,
         )
         pairs = {"pairs": max(self.association.pairs, more.pairs)}
         association = self.association.model_copy(update=pairs)

@@ -22,15 +22,23 @@ class AssociationConfig(Section):
         le=2,
     )
     crowd_people: float = Field(
-        default=100.0,
-        description="Identities up to which the threshold holds as it is; among more, the same distance says less.",
+        default=60.0,
+        description="People up to whom the threshold holds as it is; among more, the same distance says less. They "
+        "count by the time they are in view.",
         ge=1,
     )
     crowd_step: float = Field(
-        default=0.07,
-        description="How much the threshold falls, [0, 2], for e times as many identities.",
+        default=0.065,
+        description="How much the threshold falls, [0, 2], for e times as many people.",
         ge=0,
         le=2,
+    )
+    first_share: float = Field(
+        default=0.8,
+        description="Share of all time in view, [0, 1], that the longest tracklets have, which are linked before the "
+        "others; 1: all are linked at once.",
+        ge=0,
+        le=1,
     )
     linkage: Literal["average", "complete"] = Field(
         default="average",

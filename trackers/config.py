@@ -212,6 +212,13 @@ class TrackerConfig:
     walking_speed: float = Field(
         default=1.0, description="Fastest walk assumed of a lost person, in body heights per second.", gt=0, le=20
     )
+    part_seconds: float | None = Field(
+        default=None,
+        description="Seconds without a box from which an ended track is two, before and after: whether they are one "
+        "person is for association to say; null: it stays one.",
+        gt=0,
+        le=600,
+    )
     change_share: float = Field(
         default=0.6,
         description="How far the views of an ended track are apart when they are two people's, from the neutral "

@@ -1,8 +1,9 @@
-"""Tracks that changed the person, taken apart.
+"""Tracks that changed the person, or may have, taken apart.
 
 In a crowd a track may go over to somebody else: one person comes out from behind another where the tracker expects the
 other. While it happens nobody can tell. When the track has ended its views can: those before the change and those after
-it are as far apart as strangers are.
+it are as far apart as strangers are. And who was gone for long was found again by looks alone, among the few that the
+tracker knew then; association, which knows everybody, can say it better.
 """
 
 from __future__ import annotations
@@ -52,6 +53,25 @@ def taken_apart(tracklet: Tracklet, far: float) -> list[Tracklet]:
     return [tracklet] if len(parts) == 1 else [_part(tracklet, rows, shown) for rows, shown in parts]
 
 
+def parted(tracklet: Tracklet, seconds: float) -> list[Tracklet]:
+    """The parts of a tracklet between the times when nobody saw the person.
+
+    Args:
+        tracklet: Its boxes and views are in the order seen.
+        seconds: Two boxes further apart in time are in two parts.
+
+    Returns:
+        The parts in order of time, all with the tracklet's number; some may have no views. One part: the tracklet as it
+        was.
+    """
+    cuts = np.flatnonzero(np.diff(tracklet.times) > seconds) + 1
+    if not len(cuts):
+        return [tracklet]
+    part_of_view = np.searchsorted(tracklet.frames[cuts], tracklet.exemplar_frames, side="right")
+    parts = enumerate(np.split(np.arange(len(tracklet)), cuts))
+    return [_part(tracklet, rows, np.flatnonzero(part_of_view == number)) for number, rows in parts]
+
+
 def _distances(views: Features) -> npt.NDArray[np.float32]:
     """GASM distances of all pairs of views, both directions averaged, `(K, K)`."""
     first, second = (index.ravel() for index in np.indices((len(views), len(views))))
@@ -87,14 +107,13 @@ def _cut(tracklet: Tracklet, rows: npt.NDArray[np.intp], views: npt.NDArray[np.i
 
 
 def _part(tracklet: Tracklet, rows: npt.NDArray[np.intp], shown: npt.NDArray[np.intp]) -> Tracklet:
-    assert tracklet.exemplars is not None
     return dataclasses.replace(
         tracklet,
         frames=tracklet.frames[rows],
         times=tracklet.times[rows],
         boxes=tracklet.boxes[rows],
         scores=tracklet.scores[rows],
-        exemplars=tracklet.exemplars[shown],
+        exemplars=tracklet.exemplars[shown] if tracklet.exemplars is not None and len(shown) else None,
         exemplar_frames=tracklet.exemplar_frames[shown],
         exemplar_times=tracklet.exemplar_times[shown],
         exemplar_boxes=tracklet.exemplar_boxes[shown],

@@ -30,7 +30,7 @@ from trackers.frame import Frame, usable
 from trackers.gates import Mask
 from trackers.motion import Affine, Array, MotionModel, Steady, moved_centres, to_centre, to_corners
 from trackers.pairs import Pairs
-from trackers.purity import taken_apart
+from trackers.purity import parted, taken_apart
 from trackers.recognition import Recognition
 from trackers.tracklet import Book, Ids, Image, Tracklet, record
 from trackers.tracks import Tracks
@@ -351,9 +351,10 @@ class Tracker:
         for key, number in zip(self._tracks.keys[over].tolist(), self._tracks.numbers[over].tolist(), strict=True):
             rows, views = self._book.tear_out(key), self._looks.exemplars.forget(key)
             if number:
-                parts = taken_apart(
-                    record(number, rows, views), self._looks.strangers.distance(self.config.change_share)
-                )
+                whole = record(number, rows, views)
+                seconds, far = self.config.part_seconds, self._looks.strangers.distance(self.config.change_share)
+                between = [whole] if seconds is None else parted(whole, seconds)
+                parts = [part for each in between for part in taken_apart(each, far)]
                 self._ended += [parts[0], *(dataclasses.replace(part, track_id=self._number()) for part in parts[1:])]
         self._tracks = self._tracks.kept(~over)
 

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from app.association.clustering import Crowd, Merge, agglomerate, comparable
+from app.association.clustering import Merge, agglomerate, agglomerate_in_turn, comparable, joined
 from app.association.constraints import simultaneous
+from app.association.crowd import GLIMPSE, Crowd, Floats, longest, people_among, seconds_in_view
 from app.association.distance import tracklet_distances
 from app.association.overlap import declared_elsewhere
 from app.association.timing import time_odds
@@ -27,9 +28,10 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
     different places are never one identity, tracklets at once in two cameras that seem to see no common place only when
     they look very much alike (`seen_apart`), and never where that is declared (`config.overlaps`). The time between two
     counts as far as people of sure looks show how long they are away (`time_odds`). The more people there are, the more
-    alike two must look (`Crowd`). A tracklet without exemplars is linked to nothing. The same
-    person leaving a camera's view and coming back is linked by the same rule as across cameras. The result does not
-    depend on the order of the input.
+    alike two must look (`Crowd`). The longest tracklets, which have `config.first_share` of all time in view, are
+    linked before the others: pieces of tracks, often of somebody half hidden, then decide nothing about who was seen
+    well. A tracklet without exemplars is linked to nothing. The same person leaving a camera's view and coming back is
+    linked by the same rule as across cameras. The result does not depend on the order of the input.
 
     Args:
         tracklets: Tracklets of all cameras; a track number occurs once in a camera.
@@ -54,12 +56,12 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
     distances[apart] = np.inf
     if config.overlaps is None:
         distances[seen_apart(ordered, distances, config)] += np.float32(config.apart_penalty)
-    crowd = Crowd(config.crowd_people, config.crowd_step)
-    people = comparable(distances)
+    view = np.array([seconds_in_view(item.tracklet.times) for item in ordered])
+    seen = np.where(comparable(distances), view + GLIMPSE, 0.0)
     if config.transit_weight:
-        distances = _timed(ordered, distances, apart, crowd, config)
-    merges = agglomerate(distances, config.threshold, config.linkage, crowd=crowd, people=people)
-    limit = crowd.limit(config.threshold, people - len(merges))
+        distances = _timed(ordered, distances, apart, seen, config)
+    limit = _limit(distances, seen, config)
+    merges = agglomerate_in_turn(distances, limit, config.linkage, longest(seen, config.first_share))
     groups: dict[int, list[int]] = {i: [i] for i in range(len(ordered))}
     links: dict[int, list[Link]] = {i: [] for i in groups}
     for merge in merges:
@@ -72,17 +74,21 @@ def associate(tracklets: Sequence[CameraTracklet], config: AssociationConfig) ->
     ]
 
 
+def _limit(distances: FloatArray, seen: Floats, config: AssociationConfig) -> float:
+    """The largest distance at which two are linked, among as many people as these are by their distances."""
+    crowd = Crowd(config.crowd_people, config.crowd_step)
+    merges = agglomerate(distances, config.threshold, config.linkage, crowd=crowd, seen=seen)
+    return crowd.limit(config.threshold, people_among(joined(merges, seen)))
+
+
 def _timed(
-    ordered: list[CameraTracklet], distances: FloatArray, apart: BoolArray, crowd: Crowd, config: AssociationConfig
+    ordered: list[CameraTracklet], distances: FloatArray, apart: BoolArray, seen: Floats, config: AssociationConfig
 ) -> FloatArray:
     """Distances with what the times between tracklets say; only those compared in full come nearer."""
-    people = comparable(distances)
-    by_looks = agglomerate(distances, config.threshold, config.linkage, crowd=crowd, people=people)
-    limit = crowd.limit(config.threshold, people - len(by_looks))
     times = [item.tracklet.times for item in ordered]
     first, last = (np.array([float(each[end]) for each in times]) for end in (0, -1))
     cameras = np.unique([item.camera for item in ordered], return_inverse=True)[1]
-    odds = time_odds(distances, apart, cameras, first, last, limit)
+    odds = time_odds(distances, apart, cameras, first, last, _limit(distances, seen, config))
     nearer = np.maximum(distances - np.float32(config.transit_weight) * odds, 0)
     # What stands in where nothing was compared in full is just over the threshold, and stays there.
     return np.asarray(np.where(distances > config.threshold, np.maximum(nearer, distances), nearer), np.float32)

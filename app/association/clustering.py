@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
+from app.association.crowd import ANY_CROWD, Crowd, Floats
 from reid_model.features import FloatArray
 
 Linkage = Literal["average", "complete"]
@@ -29,44 +30,20 @@ class Merge:
     distance: float
 
 
-@dataclass(frozen=True)
-class Crowd:
-    """How much less a distance says among many people.
-
-    Before looking, one of N people is the one meant with a probability of 1 / N, so that the odds that looks have to
-    make up for grow with N. Around the threshold the logarithm of the odds that a distance gives falls in a straight
-    line; so the largest distance that is enough falls with the logarithm of N.
-
-    Attributes:
-        people: People for whom the threshold was chosen: among fewer it is not raised.
-        step: How much lower it is for e times as many.
-    """
-
-    people: float
-    step: float
-
-    def limit(self, threshold: float, people: int) -> float:
-        """The largest distance at which two of so many are joined."""
-        return threshold - self.step * math.log(max(people / self.people, 1.0))
-
-
-ANY_CROWD = Crowd(math.inf, 0.0)
-"""The threshold as it is, however many people there are."""
-
-
 def agglomerate(
     distances: FloatArray,
     threshold: float,
     linkage: Linkage = "average",
-    sizes: npt.NDArray[np.float64] | None = None,
+    sizes: Floats | None = None,
     crowd: Crowd = ANY_CROWD,
-    people: int | None = None,
+    seen: Floats | None = None,
+    made: Sequence[Merge] = (),
 ) -> list[Merge]:
     """Joins the two closest clusters again and again until none are within the threshold.
 
-    Clusters that could be joined with another count as people: the more there are, the lower is the threshold. Where
-    joining more leaves so few that all joins are within the threshold of those who are left, more are joined: many
-    tracklets of few people are no crowd.
+    The more people the clusters are (`people_among`), the lower is the threshold. Where joining more leaves so few that
+    all joins are within the threshold of those who are left, more are joined: many tracklets of few people are no
+    crowd.
 
     A pair that must not be joined has an infinite distance. Both linkages carry it: the mean and the maximum over
     two clusters are infinite as soon as one pair is, so no cluster ever holds a forbidden pair. Ties are resolved by
@@ -79,10 +56,11 @@ def agglomerate(
         linkage: `average`: the mean over all pairs of members; `complete`: the largest.
         sizes: How many members each item counts for, `(n,)`; 1 each where left out.
         crowd: What the number of people does to the threshold.
-        people: How many items can be compared with another; counted where left out.
+        seen: Seconds that each item counts for, `(n,)`, 0 for those who are not counted; 1 each where left out.
+        made: Joins that were made before, whatever their distance.
 
     Returns:
-        The joins in the order they were made.
+        The joins in the order they were made, without those.
     """
     count = len(distances)
     if count < 2:
@@ -90,10 +68,13 @@ def agglomerate(
     work = distances.astype(np.float64)
     np.fill_diagonal(work, np.inf)
     size = np.ones(count) if sizes is None else sizes.copy()
+    for merge in made:
+        _join(work, size, merge.first, merge.second, linkage)
     nearest = work.argmin(axis=1)
     best = work[np.arange(count), nearest]
     merges: list[Merge] = []
-    people = comparable(work) if people is None else people
+    view = joined(made, np.ones(count) if seen is None else seen)
+    total, squares = float(view.sum()), float(view @ view)
     kept = 0
     while True:
         first = int(best.argmin())
@@ -101,17 +82,12 @@ def agglomerate(
             return merges[:kept]
         first, second = sorted((first, int(nearest[first])))
         merges.append(Merge(first, second, float(work[first, second])))
+        squares += 2 * float(view[first] * view[second])
+        view[first] += view[second]
         # Distances of joins never fall, so the latest join within its threshold takes along all before it.
-        if merges[-1].distance <= crowd.limit(threshold, people - len(merges)):
+        if merges[-1].distance <= crowd.limit(threshold, total * total / squares if squares else 0.0):
             kept = len(merges)
-        if linkage == "average":
-            joined = (size[first] * work[first] + size[second] * work[second]) / (size[first] + size[second])
-        else:
-            joined = np.maximum(work[first], work[second])
-        joined[[first, second]] = np.inf
-        work[first] = work[:, first] = joined
-        work[second] = work[:, second] = np.inf
-        size[first] += size[second]
+        _join(work, size, first, second, linkage)
         best[second] = np.inf
         # Neither linkage can bring the joined cluster nearer than the nearer of its parts was, so only rows whose
         # nearest was one of the two have to look again.
@@ -121,9 +97,52 @@ def agglomerate(
         best[stale] = work[stale, nearest[stale]]
 
 
-def comparable(distances: npt.NDArray[np.floating]) -> int:
-    """How many items can be compared with another at all; the diagonal `(n, n)` is infinite."""
-    return int(np.isfinite(distances).any(axis=1).sum())
+def _join(work: Floats, size: Floats, first: int, second: int, linkage: Linkage) -> None:
+    """Makes one cluster's distances and size those of two."""
+    if linkage == "average":
+        joint = (size[first] * work[first] + size[second] * work[second]) / (size[first] + size[second])
+    else:
+        joint = np.maximum(work[first], work[second])
+    joint[[first, second]] = np.inf
+    work[first] = work[:, first] = joint
+    work[second] = work[:, second] = np.inf
+    size[first] += size[second]
+
+
+def comparable(distances: npt.NDArray[np.floating]) -> npt.NDArray[np.bool_]:
+    """Which items can be compared with another at all, `(n,)`; the diagonal `(n, n)` is infinite."""
+    return np.asarray(np.isfinite(distances).any(axis=1))
+
+
+def joined(merges: Sequence[Merge], values: Floats) -> Floats:
+    """Values of n items summed over the clusters that joins make, `(n,)`: 0 for items that another cluster took in."""
+    sums = values.astype(np.float64)
+    for merge in merges:
+        sums[merge.first] += sums[merge.second]
+        sums[merge.second] = 0
+    return sums
+
+
+def agglomerate_in_turn(
+    distances: FloatArray, limit: float, linkage: Linkage, first: npt.NDArray[np.bool_]
+) -> list[Merge]:
+    """As `agglomerate`, but some are joined among themselves before the others are.
+
+    Args:
+        distances: As there, `(n, n)`; the diagonal is infinite.
+        limit: Largest linkage distance at which two clusters are joined.
+        linkage: As there.
+        first: Which ones come first, `(n,)`.
+
+    Returns:
+        The joins in the order they were made; those of the second turn may be nearer than those of the first.
+    """
+    rows = np.flatnonzero(first)
+    if len(rows) < 2 or len(rows) == len(first):
+        return agglomerate(distances, limit, linkage)
+    among = agglomerate(distances[np.ix_(rows, rows)], limit, linkage)
+    made = [Merge(int(rows[each.first]), int(rows[each.second]), each.distance) for each in among]
+    return made + agglomerate(distances, limit, linkage, made=made)
 
 
 def contracted(distances: FloatArray, never: npt.NDArray[np.bool_], parts: npt.NDArray[np.intp]) -> FloatArray:

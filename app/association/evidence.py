@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from app.association.clustering import Crowd, Linkage, agglomerate, contracted
+from app.association.clustering import Linkage, agglomerate, contracted
 from app.association.corrections import Corrections
+from app.association.crowd import Crowd
 from app.association.ground import Ground
 from app.association.looks import Looks
 from app.association.memory import Memory
@@ -38,7 +39,7 @@ class Evidence:
     Attributes:
         memory: The tracklets.
         corrections: The operator's word.
-        people: How many identities are remembered.
+        people: How many people are remembered.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Evidence:
         """Knows nothing of any camera yet; see `OnlineAssociator`."""
         self.memory = Memory()
         self.corrections = corrections
-        self.people = 0
+        self.people = 0.0
         self._config = config
         self._crowd = Crowd(config.crowd_people, config.crowd_step)
         self._looks = Looks(config)

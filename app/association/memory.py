@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from app.association.constraints import simultaneous
+from app.association.crowd import GLIMPSE, people_among, seconds_in_view
 from app.association.types import CameraTracklet, Link
 
 IntArray = npt.NDArray[np.intp]
@@ -44,6 +45,7 @@ class Memory:
         names: The cameras in order of their numbers, which is that of their first tracklets.
         first: First time of each row, seconds since the epoch.
         last: Last time.
+        view: Seconds in view.
         camera: Number of its camera.
         number: Its identity; 0 where undecided, -1 where the row is free.
         slot: Where its looks are; -1 where it has none.
@@ -56,6 +58,7 @@ class Memory:
         self.names: list[str] = []
         self.first: Times = np.zeros(0)
         self.last: Times = np.zeros(0)
+        self.view: Times = np.zeros(0)
         self.camera: IntArray = np.zeros(0, np.intp)
         self.number: IntArray = np.zeros(0, np.intp)
         self.slot: IntArray = np.zeros(0, np.intp)
@@ -83,7 +86,7 @@ class Memory:
     def update(self, row: int) -> None:
         """Takes the times of a row from its tracklet."""
         times = self.at(row).item.tracklet.times
-        self.first[row], self.last[row] = times[0], times[-1]
+        self.first[row], self.last[row], self.view[row] = times[0], times[-1], seconds_in_view(times)
 
     def drop(self, row: int) -> None:
         """Forgets a tracklet."""
@@ -91,6 +94,12 @@ class Memory:
         self.known[row] = None
         self.number[row] = -1
         self._free.append(row)
+
+    def people(self) -> float:
+        """How many people the identities are, by the time that each was in view (`people_among`)."""
+        decided = self.number > 0
+        _, identity = np.unique(self.number[decided], return_inverse=True)
+        return people_among(np.bincount(identity, self.view[decided] + GLIMPSE).astype(np.float64))
 
     def rows(self) -> IntArray:
         """All rows in use."""
@@ -132,6 +141,7 @@ class Memory:
         self.known += [None] * more
         self._free += range(count + more - 1, count - 1, -1)
         self.first, self.last = np.pad(self.first, (0, more)), np.pad(self.last, (0, more))
+        self.view = np.pad(self.view, (0, more))
         self.camera = np.pad(self.camera, (0, more))
         self.number = np.pad(self.number, (0, more), constant_values=-1)
         self.slot = np.pad(self.slot, (0, more), constant_values=-1)

@@ -213,7 +213,7 @@ class OnlineAssociator:
             if memory.number[row]:
                 self._register.spare(int(memory.number[row]))
         self._waiting.clear()
-        self._evidence.people = len(self._register.members)
+        self._evidence.people = memory.people()
         return changed
 
     def _release(self, rows: list[int], events: list[Event]) -> None:
@@ -331,7 +331,7 @@ class OnlineAssociator:
         """Clusters recent tracklets anew, and says what that changes."""
         self._revised = self._now
         self._changed = False
-        self._evidence.people = len(self._register.members)
+        self._evidence.people = self._memory.people()
         since = self._now - self._config.recent_seconds
         for change in revised(self._evidence, self._register.members, since, self._register.new_number):
             self._register.carry_out(change, self._now, events)

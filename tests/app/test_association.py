@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.association import CameraTracklet, associate
-from app.association.clustering import Crowd, agglomerate
+from app.association.clustering import agglomerate, agglomerate_in_turn, joined
 from app.association.constraints import simultaneous
+from app.association.crowd import Crowd, longest, people_among, seconds_in_view
 from app.association.distance import tracklet_distances
 from app.config_association import AssociationConfig
 from reid_model.features import Features
@@ -262,15 +263,20 @@ def test_among_more_people_two_must_be_more_alike(count, step, people, seed):
     rng = np.random.default_rng(seed)
     distances = rng.uniform(0, 1, (count, count)).astype(np.float32)
     distances = np.maximum(distances, distances.T)
+    seen = rng.uniform(0, 30, count)
     crowd = Crowd(people, step)
-    assert crowd.limit(0.5, int(people)) == 0.5, "among as many as it was chosen for the threshold holds"
+    assert crowd.limit(0.5, people) == 0.5, "among as many as it was chosen for the threshold holds"
     assert crowd.limit(0.5, 4 * count) <= crowd.limit(0.5, count) <= 0.5
-    merges, plain = agglomerate(distances, 0.5, crowd=crowd), agglomerate(distances, 0.5)
+    merges, plain = agglomerate(distances, 0.5, crowd=crowd, seen=seen), agglomerate(distances, 0.5)
     assert merges == plain[: len(merges)], "the same joins, and fewer of them"
+
+    def limit(made):
+        return crowd.limit(0.5, people_among(joined(plain[:made], seen)))
+
     if merges:
-        assert merges[-1].distance <= crowd.limit(0.5, count - len(merges))
+        assert merges[-1].distance <= limit(len(merges)) + 1e-9
     for made in range(len(merges) + 1, len(plain) + 1):
-        assert plain[made - 1].distance > crowd.limit(0.5, count - made), "no more of them would do"
+        assert plain[made - 1].distance > limit(made) - 1e-9, "no more of them would do"
 
 
 def test_many_tracklets_of_few_people_are_no_crowd():
@@ -280,3 +286,63 @@ def test_many_tracklets_of_few_people_are_no_crowd():
     crowd = Crowd(10, 0.1)
     assert crowd.limit(0.5, 100) < 0.45
     assert len(agglomerate(distances, 0.5, crowd=crowd)) == 96
+
+
+@given(st.lists(st.floats(0, 1000, allow_subnormal=False), max_size=30), st.floats(0.01, 100))
+def test_people_count_by_the_time_they_are_in_view(seen, unit):
+    seen = np.array(seen)
+    count = people_among(seen)
+    assert 0 <= count <= np.count_nonzero(seen) + 1e-6
+    assert count == pytest.approx(people_among(seen * unit), rel=1e-6), "whatever the unit"
+    assert people_among(np.full(len(seen), unit)) == pytest.approx(len(seen))
+
+
+def test_pieces_of_tracks_hardly_count_as_people():
+    people, pieces = np.full(60, 100.0), np.full(200, 1.0)
+    assert 60 < people_among(np.concatenate([people, pieces])) < 65
+
+
+def test_seconds_in_view_leave_out_absences():
+    assert seconds_in_view(np.array([5.0])) == 0
+    assert seconds_in_view(np.array([0.0, 0.1, 0.2, 60.0, 60.1])) == pytest.approx(0.3 + 1.0)
+
+
+@given(st.integers(2, 30), st.integers(0, 99), st.sampled_from(["average", "complete"]), st.floats(0, 1))
+def test_some_are_joined_before_the_others(count, seed, linkage, share):
+    rng = np.random.default_rng(seed)
+    distances = rng.uniform(0, 1, (count, count)).astype(np.float32)
+    distances = np.maximum(distances, distances.T)
+    never = np.triu(rng.random((count, count)) < 0.1, 1)
+    distances[never | never.T] = np.inf
+    first = rng.random(count) < share
+    merges = agglomerate_in_turn(distances, 0.6, linkage, first)
+    rows = np.flatnonzero(first)
+    among = agglomerate(distances[np.ix_(rows, rows)], 0.6, linkage)
+    assert [(rows[each.first], rows[each.second], each.distance) for each in among] == [
+        (each.first, each.second, each.distance) for each in merges[: len(among)]
+    ], "the first as if there were no others"
+    groups = {i: [i] for i in range(count)}
+    for merge in merges:
+        between = distances[np.ix_(groups[merge.first], groups[merge.second])]
+        expected = between.mean() if linkage == "average" else between.max()
+        assert merge.distance == pytest.approx(float(expected), abs=1e-5)
+        assert merge.distance <= 0.6
+        groups[merge.first] += groups.pop(merge.second)
+    left = list(groups.values())
+    for i, one in enumerate(left):
+        for other in left[:i]:
+            between = distances[np.ix_(one, other)]
+            assert (between.mean() if linkage == "average" else between.max()) > 0.6 - 1e-5, "all that can be is joined"
+    if first.all() or not first.any():
+        assert merges == agglomerate(distances, 0.6, linkage)
+
+
+@given(st.lists(st.integers(0, 50), min_size=1, max_size=40), st.floats(0, 1))
+def test_the_longest_have_their_share_of_the_time(seen, share):
+    seen = np.array(seen, np.float64)
+    first = longest(seen, share)
+    assert seen[first].sum() >= share * seen.sum() - 1e-9
+    assert first.any()
+    least = seen[first].min()
+    assert (first == (seen >= least)).all()
+    assert seen[seen > least].sum() <= share * seen.sum() + 1e-9, "without the shortest of them it would be less"

@@ -104,10 +104,11 @@ def test_recordings_raise_the_budget_and_never_lower_it() -> None:
     raised = plain.for_recordings()
     assert (raised.tracker.exemplars, raised.tracker.crops_per_frame) == (20, 24)
     assert (raised.tracker.exemplar_seconds, raised.association.pairs) == (0.3, 6)
+    assert (plain.tracker.part_seconds, raised.tracker.part_seconds) == (None, 2.0)
     assert raised.tracker.gate == plain.tracker.gate
     assert raised.for_recordings() == raised
     assert Config(tracker=TrackerConfig(crops_per_second=5.0)).for_recordings().tracker == raised.tracker
-    tracker = TrackerConfig(exemplars=30, exemplar_seconds=0.1, crops_per_frame=50)
+    tracker = TrackerConfig(exemplars=30, exemplar_seconds=0.1, crops_per_frame=50, part_seconds=1.0)
     assert Config(tracker=tracker).for_recordings().tracker == tracker
     boxes_only = Config(tracker=TrackerConfig(crops_per_frame=0))
     assert boxes_only.for_recordings() == boxes_only

@@ -1,10 +1,12 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trackers.people import Wardrobe, boxes_at
-from trackers.purity import taken_apart
+from trackers.purity import parted, taken_apart
 from trackers.tracklet import Tracklet
 
 
@@ -102,3 +104,25 @@ def test_nothing_is_lost_and_order_stays(who, steps, far, seed):
         assert len(part.exemplars) == len(part.exemplar_frames) == len(part.exemplar_crops) > 0
     if far == 3.0:
         assert parts == [whole]
+
+
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=20), st.integers(5, 30), st.data())
+def test_a_track_is_parted_where_nobody_was_seen(steps, gap, data):
+    frames = np.cumsum([0, *steps])
+    seen = data.draw(st.lists(st.sampled_from(frames.tolist()), unique=True, max_size=6).map(sorted))
+    whole = tracklet([0] * len(seen), seen, frames)
+    parts = parted(whole, gap / 10 + 0.05)
+    assert np.concatenate([part.frames for part in parts]).tolist() == frames.tolist()
+    assert np.concatenate([part.exemplar_frames for part in parts]).tolist() == seen
+    for part in parts:
+        assert len(part.boxes) == len(part.times) == len(part.scores) == len(part)
+        assert (np.diff(part.times) <= gap / 10 + 0.05).all()
+        assert len(part.exemplar_frames) == len(part.exemplar_crops) == len(part.exemplar_boxes)
+        assert (part.exemplars is None) == (not len(part.exemplar_frames))
+        if part.exemplars is not None:
+            assert len(part.exemplars) == len(part.exemplar_frames)
+            assert part.frames[0] <= part.exemplar_frames[0] <= part.exemplar_frames[-1] <= part.frames[-1]
+    for one, two in itertools.pairwise(parts):
+        assert two.times[0] - one.times[-1] > gap / 10 + 0.05
+    if len(parts) == 1:
+        assert parts[0] is whole
