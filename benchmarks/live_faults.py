@@ -10,19 +10,15 @@ counted: processes, open files, shared memory, and the slope of its memory over 
 
 from __future__ import annotations
 
-import argparse
-import json
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
 
-from tests.rtsp.running import RtspServer, Wire, missing
+from benchmarks.verdicts import command_line, conclude, parsed
+from tests.rtsp.running import RtspServer, Wire
 from tests.rtsp.watching import Watching, held
 
 MOUNT = {"width": 1280, "height": 720, "fps": 15, "gop": 15, "bitrate": 2000}
@@ -146,23 +142,11 @@ def run(times: int, count: int) -> list[dict[str, Any]]:
 
 def main() -> None:
     """Runs them, prints a table, and fails when a camera takes too long or something is left over."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--reconnects", type=int, default=200)
     parser.add_argument("--times", type=int, default=5, help="how often each fault happens")
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    why = missing()
-    if why:
-        sys.exit(f"no RTSP server to test with: {why}")
-    results = run(arguments.times, arguments.reconnects)
-    columns = list(dict.fromkeys(key for result in results for key in result))
-    table = Table(*columns)
-    for result in results:
-        table.add_row(*(str(result.get(column, "")) for column in columns))
-    Console(width=200).print(table)
-    if arguments.json:
-        arguments.json.write_text(json.dumps({"command": "live_faults", "results": results}, indent=1) + "\n")
-    sys.exit(not all(result["passed"] for result in results))
+    arguments = parsed(parser, broker=False)
+    conclude("live_faults", run(arguments.times, arguments.reconnects), arguments.json)
 
 
 if __name__ == "__main__":

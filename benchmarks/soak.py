@@ -20,11 +20,9 @@ The clock is that of the product's Python processes, shifted by a hook; the mach
 
 from __future__ import annotations
 
-import argparse
 import random
 import shutil
 import signal
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -33,17 +31,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
-from app import __version__
-from app.files import check_target, write_json
 from benchmarks import soak_checks
 from benchmarks.live_endure import simulated
 from benchmarks.soak_crowd import Heard, Notes, Searcher, Viewers
 from benchmarks.soak_world import NAMES, World, until, world
-from tests.app.events.servers import Broker
-from tests.rtsp.running import missing
+from benchmarks.verdicts import command_line, conclude, parsed
 
 WELL_SECONDS = 60.0
 """Within which a run must be well again."""
@@ -240,17 +232,12 @@ def _is_well(there: World, heard: Heard, searcher: Searcher, since: float) -> bo
 
 def main() -> None:
     """Runs it, prints a table, and fails where something does not hold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = command_line(__doc__)
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--scene", type=Path, help="A simulated scene of cam1 to cam4, instead of a new one.")
     parser.add_argument("--keep", type=Path, help="Folder for the log and for what the product wrote.")
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    check_target(arguments.json)
-    why = missing() or ("mosquitto is not installed" if Broker.missing() else "")
-    if why:
-        raise SystemExit(why)
+    arguments = parsed(parser, broker=True)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
@@ -262,15 +249,7 @@ def main() -> None:
                 for each in (folder / "log", *folder.glob("kept/*")):
                     if each.is_file():
                         shutil.copy(each, arguments.keep)
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*(str(row.get(column, "")) for column in columns))
-    Console(width=200).print(table)
-    if arguments.json:
-        facts = {"version": __version__, "minutes": arguments.minutes, "seed": arguments.seed}
-        write_json(arguments.json, {"command": "soak", **facts, "results": rows})
-    sys.exit(not all(row["passed"] for row in rows))
+    conclude("soak", rows, arguments.json, minutes=arguments.minutes, seed=arguments.seed)
 
 
 if __name__ == "__main__":
