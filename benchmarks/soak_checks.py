@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import sqlite3
 from collections.abc import Sequence
@@ -15,15 +16,16 @@ import numpy as np
 
 from app.config import Config
 from app.gallery import Gallery
+from app.gallery.index_columns import Layout
 from app.gallery.rows import TrackletRow
 from app.gallery.upkeep import verify
-from benchmarks.live_endure import slope
-from benchmarks.soak_crowd import Heard, Notes, Searcher, contents
+from benchmarks.live_endure import growth
+from benchmarks.soak_crowd import Heard, Look, Notes, Searcher, contents
 from trackers.gates import paired_iou
 
-SLOPE_MEGABYTES = 2.0
-"""Megabytes a minute that a run may grow by over the last half of its longest stretch between two starts: the search
-index grows with the gallery, by 6 KB a sighting."""
+SLOPE_MEGABYTES = 1.0
+"""Megabytes a minute that a run may grow by over the last half of its longest stretch between two starts, besides what
+the search index takes for sightings that came to the gallery: those are to be found until they expire."""
 
 MORE_FILES = 8
 """Open files by which the end of that stretch may differ from its beginning: pages and searches come and go."""
@@ -153,30 +155,50 @@ def in_order(entered: Sequence[str], searcher: Searcher) -> Row:
     }
 
 
-def held(notes: Notes) -> Row:
-    """Whether memory and open files are flat in the longest stretch between two starts."""
-    stretches: dict[int, list[tuple[float, int, float, int, int]]] = {}
+def indexed_bytes(live: Path) -> int:
+    """What the search index holds of one sighting of the run's gallery: a row of its columns, and whether it counts."""
+    with Gallery.open(live / "gallery.db", read_only=True) as opened:
+        size = opened.dimensions()
+    columns = {} if size is None else Layout(size).columns
+    return 1 + sum(np.dtype(kind).itemsize * math.prod(shape) for kind, shape in columns.values())
+
+
+def held(notes: Notes, indexed: int) -> Row:
+    """Whether memory, but for the search index, and open files are flat in the longest stretch between two starts.
+
+    Args:
+        notes: What was held.
+        indexed: Bytes that the index needs for a sighting.
+    """
+    stretches: dict[int, list[Look]] = {}
     for look in notes.looks:
-        stretches.setdefault(look[1], []).append(look)
-    looks = max(stretches.values(), key=lambda each: each[-1][0] - each[0][0], default=[])
-    looks = [look for look in looks if look[0] >= looks[0][0] + SETTLE_SECONDS]
+        stretches.setdefault(look.start, []).append(look)
+    looks = max(stretches.values(), key=lambda each: each[-1].time - each[0].time, default=[])
+    looks = [look for look in looks if look.time >= looks[0].time + SETTLE_SECONDS]
     row: Row = {"name": "memory and files", "seconds": 0}
     if len(looks) < 10:
         return {**row, "passed": True, "left": ["too short to say"]}
     times, memory, files = (np.array([look[place] for look in looks], float) for place in (0, 2, 3))
+    index = np.array([look.sightings for look in looks]) * indexed / 2**20
+    grown, low, high = growth(times, memory - index)
     fifth = max(len(looks) // 5, 1)
-    growth, more = slope(times, memory), float(np.median(files[-fifth:]) - np.median(files[:fifth]))
+    more = float(np.median(files[-fifth:]) - np.median(files[:fifth]))
     seconds = float(times[-1] - times[0])
+    minutes = np.searchsorted(times, np.arange(times[0], times[-1], 60))
     row |= {
         "seconds": round(seconds),
         "memory_mb": round(float(memory[-1])),
-        "slope_mb_min": round(growth, 2),
+        "index_mb": round(float(index[-1]), 1),
+        "memory_without_index_each_minute_mb": np.round((memory - index)[minutes]).astype(int).tolist(),
+        "slope_mb_min": round(grown, 2),
+        "slope_low_mb_min": round(low, 2),
+        "slope_high_mb_min": round(high, 2),
         "files": round(float(np.median(files[-fifth:]))),
         "more_files": round(more),
     }
     if seconds < LEAST_SECONDS:
         return {**row, "passed": True, "left": ["too short to say"]}
-    return {**row, "passed": growth < SLOPE_MEGABYTES and more <= MORE_FILES}
+    return {**row, "passed": grown < SLOPE_MEGABYTES and more <= MORE_FILES}
 
 
 def log(path: Path) -> Row:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 import paho.mqtt.client as paho
@@ -153,26 +153,46 @@ class Viewers(Worker):
                 await asyncio.sleep(0.2)
 
 
+class Look(NamedTuple):
+    """What was there at one moment.
+
+    Attributes:
+        time: Monotonic, in seconds.
+        start: Which start of the product it was, from 1.
+        memory: Megabytes that its processes hold and no file has.
+        files: How many they have open.
+        sightings: How many the gallery had when it was last looked at.
+    """
+
+    time: float
+    start: int
+    memory: float
+    files: int
+    sightings: int
+
+
 class Notes(Worker):
     """Looks at the product from outside every few seconds: what the gallery shows, and what the processes hold.
 
     Attributes:
         tracklets: Camera and track of all that the gallery has ever shown.
         sightings: Numbers of all that it has ever shown.
-        looks: Monotonic time, which start of the product, megabytes, open files, processes.
+        looks: What the processes held, each time.
     """
 
     def __init__(self, product: Product) -> None:
         super().__init__(self._run)
         self.tracklets: set[tuple[str, int]] = set()
         self.sightings: set[int] = set()
-        self.looks: list[tuple[float, int, float, int, int]] = []
+        self.looks: list[Look] = []
         self._product = product
 
     def _run(self) -> None:
+        stored = 0
         while not self.over.wait(NOTE_SECONDS):
             with suppress(sqlite3.Error):
                 tracklets, sightings = contents(self._product.live / "gallery.db")
+                stored = len(sightings)
                 self.tracklets |= tracklets
                 self.sightings |= sightings
             process, start = self._product.process, self._product.starts
@@ -183,7 +203,7 @@ class Notes(Worker):
             for each in family:
                 with suppress(OSError):
                     files += sum(1 for _ in Path(f"/proc/{each}/fd").iterdir())
-            look = time.monotonic(), start, memory_of(process.pid), files, len(family)
+            look = Look(time.monotonic(), start, memory_of(process.pid), files, stored)
             if process.poll() is None and start == self._product.starts:
                 self.looks.append(look)
 

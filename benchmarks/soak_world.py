@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 from benchmarks.console_viewers_live import log_in
-from benchmarks.live_endure import children, read_figures
+from benchmarks.live_endure import REMEMBERED, children, read_figures
 from tests.app.events.servers import Broker
 from tests.rtsp.running import RtspServer, free_port, repeated
 
@@ -126,6 +126,7 @@ class Product:
             "detector": {"weights": "bundled"},
             "live": {"folder": str(live)},
             "events": {"metrics_port": self.figures_port, "mqtt": {"host": "127.0.0.1", "port": broker}},
+            "association": {"remember_seconds": REMEMBERED},
             "console": {"searches_a_minute": 10000, "logins_a_minute": 1000, "require_reason": True},
         }
         (folder / "cameras.yaml").write_text(yaml.safe_dump(config))

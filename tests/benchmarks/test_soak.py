@@ -14,11 +14,14 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
+from app.gallery import Gallery, LiveIndex
 from app.gallery.rows import TrackletRow
 from benchmarks import soak_checks
 from benchmarks.soak_checks import held, in_order, log, told, twice
+from benchmarks.soak_crowd import Look
 from benchmarks.soak_world import HOOK, DurableBroker
 from tests.app.events.servers import Broker
+from tests.app.galleries import MODEL, camera, features, tracklet
 
 
 def row(track: int, start: float, count: int, left: float = 0.0, identity: int | None = 1, camera: str = "hall") -> Any:
@@ -46,23 +49,45 @@ def test_each_search_once_and_in_order() -> None:
     assert not in_order([], cast(Any, SimpleNamespace(answered=[], refused=9)))["passed"]
 
 
-def looks(grows: float, more: int, start: int = 2) -> Any:
-    first = [(float(second), 1, 900.0, 50, 6) for second in range(0, 90, 3)]
-    return SimpleNamespace(
-        looks=first
-        + [(float(s), start, 1000.0 + grows * s / 60, 100 + more * (s > 900), 6) for s in range(100, 1500, 3)]
-    )
+FIRST = [Look(float(second), 1, 900.0, 50, 6) for second in range(0, 90, 3)]
+
+
+def looks(grows: float, more: int, indexed: float = 0.0) -> Any:
+    """A long stretch after a short one, growing by so many megabytes a minute and so many sightings a second."""
+    long = [
+        Look(float(s), 2, 1000.0 + grows * s / 60, 100 + more * (s > 900), int(indexed * s))
+        for s in range(100, 1500, 3)
+    ]
+    return SimpleNamespace(looks=FIRST + long)
 
 
 def test_what_grows_in_the_longest_stretch_is_found() -> None:
-    flat = held(looks(0.1, 0))
+    flat = held(looks(0.1, 0), 7000)
     assert flat["passed"]
     assert flat["seconds"] == 1353
     assert flat["slope_mb_min"] == pytest.approx(0.1)
-    assert not held(looks(5.0, 0))["passed"]
-    assert not held(looks(0.0, 20))["passed"]
-    short = held(cast(Any, SimpleNamespace(looks=[(float(second), 1, 900.0, 50, 6) for second in range(0, 90, 3)])))
+    assert len(flat["memory_without_index_each_minute_mb"]) == 23
+    assert not held(looks(1.5, 0), 7000)["passed"]
+    assert not held(looks(0.0, 20), 7000)["passed"]
+    short = held(cast(Any, SimpleNamespace(looks=FIRST)), 7000)
     assert short["left"] == ["too short to say"]
+
+
+def test_of_what_grows_only_the_index_s_own_rows_are_left_out(tmp_path: Path) -> None:
+    with Gallery.create(tmp_path / "gallery.db", MODEL) as gallery:
+        gallery.add_camera(camera("east"))
+        gallery.add_tracklets("east", [tracklet(1, exemplars=features(3))])
+        index = LiveIndex.open(gallery)
+    assert index is not None
+    (part,) = index._state.parts
+    a_row = sum(values.nbytes for values in (*part.columns.values(), part.alive)) / len(part)
+    bytes_each = soak_checks.indexed_bytes(tmp_path)
+    assert bytes_each == a_row
+    megabytes = 60 * 4 * bytes_each / 2**20
+    as_it_must = held(looks(megabytes, 0, indexed=4), bytes_each)
+    assert as_it_must["passed"]
+    assert as_it_must["slope_mb_min"] == pytest.approx(0, abs=0.02)
+    assert not held(looks(megabytes + 1.5, 0, indexed=4), bytes_each)["passed"]
 
 
 def test_events_are_compared_over_all_files(tmp_path: Path) -> None:
