@@ -39,6 +39,7 @@ from app.association_crops import (
     Linked,
     Shown,
     by_mean_feature,
+    chosen_among,
     chosen_threshold,
     linked_by,
     read_shown,
@@ -64,8 +65,8 @@ from trackers.evaluation import SequenceError
 NEVER = 9.0
 """Distance of tracklets that can never be one person, for a clustering that takes no infinity."""
 
-Threshold = Callable[[Linked, int], float]
-"""Chooses the threshold of a way to match, for so many tracklets."""
+Threshold = Callable[[str, Linked, Shown], float]
+"""Chooses the threshold of a way to match, by its name, for these tracklets."""
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -158,13 +159,13 @@ def on_crops(request: CropsRequest, config: Config, progress: Progress) -> tuple
     """All ways on a dataset's tracklets, and how their thresholds were chosen."""
     shown, kept = read_shown(request, config, progress)
 
-    def threshold(way: Linked, tracklets: int) -> float:
-        return chosen_threshold(kept, way, tracklets)
+    def threshold(name: str, way: Linked, of: Shown) -> float:
+        return chosen_threshold(kept, way, chosen_among(name, of, kept))
 
     covered = "" if request.occlude is None else f", covered {request.occlude}"
     place = request.data.partition(":")[0] + covered
     ways = ways_of(config.association)
-    results = [score_shown(name, shown, way, threshold(way, len(shown.tracklets))) for name, way in ways.items()]
+    results = [score_shown(name, shown, way, threshold(name, way, shown)) for name, way in ways.items()]
     results.append(score_shown("as configured", shown, ways["gasm"], config.association.threshold))
     return [{"name": f"{place}: {result['name']}", "data": place, **_without_name(result)} for result in results], (
         threshold
@@ -237,9 +238,8 @@ def measure(arguments: argparse.Namespace, config: Config, progress: Progress) -
             peer_thresholds[peer.name] = best_on([each.peers[peer.name] for each in validation])(by_mean_feature)
     for folder in arguments.scene:
         filmed = filming(read_scene(folder, config))
-        ways, count = ways_of(config.association), len(filmed.shown.tracklets)
         if threshold is not None and not validation:
-            best = {name: threshold(way, count) for name, way in ways.items()}
+            best = {name: threshold(name, way, filmed.shown) for name, way in ways_of(config.association).items()}
         yield from on_scene(filmed, config, best, peer_thresholds)
 
 
