@@ -9,11 +9,13 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import supervision as sv
+import torch
 
 from app.config import CameraConfig
 from app.pipeline import Pipeline, Stopwatch
 from app.shared_data import shared_data
 from app.sources import Frame, open_source
+from app.ultralytics_guard import torch_threads
 from trackers import TrackerConfig
 
 Rows = list[tuple[int, list[list[float]], list[int]]]
@@ -75,3 +77,19 @@ def test_boxes_without_pictures_are_tracked() -> None:
     frames = [Frame("boxes", index, index / 10, np.zeros((1, 1, 3), np.uint8)) for index in range(5)]
     told, _ = tracked(frames, [BOXES] * 5, camera_motion=True)
     assert told[-1][2] == [1, 2, 3]
+
+
+def test_a_frame_is_finished_in_one_thread_and_the_others_are_there_afterwards(monkeypatch: pytest.MonkeyPatch) -> None:
+    pipeline, seen = Pipeline(None, TrackerConfig()), []
+    update = pipeline.tracker.update
+
+    def counted() -> sv.Detections:
+        seen.append(torch.get_num_threads())
+        return update()
+
+    monkeypatch.setattr(pipeline.tracker, "update", counted)
+    image = np.zeros((90, 160, 3), np.uint8)
+    with torch_threads(3):
+        pipeline.process(Frame("camera", 0, 0.0, image), sv.Detections.empty())
+        assert torch.get_num_threads() == 3
+    assert seen == [1]
