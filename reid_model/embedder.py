@@ -262,10 +262,6 @@ class Embedder:
             self._own = TorchEngine(self.network)
         return self._own
 
-    def embed_boxes(self, image: ImageArray, boxes: npt.NDArray[np.floating]) -> Features:
-        """Features of boxes `(n, 4)` (left, top, right, bottom in pixels) of one BGR frame."""
-        return self.embed([cut(image, box) for box in boxes])
-
     def empty(self) -> Features:
         """Features of no crops, of this network's dimensions."""
         return Features.empty(*self.dimensions)

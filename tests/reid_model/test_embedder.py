@@ -107,14 +107,6 @@ def test_features_do_not_depend_on_the_batch() -> None:
     assert together.empty().local.shape[1:] == first.local.shape[1:]
 
 
-def test_boxes_of_a_frame_give_the_features_of_their_crops() -> None:
-    frame = np.random.default_rng(1).integers(0, 255, (200, 200, 3)).astype(np.uint8)
-    boxes = np.array([[10, 10, 60, 150], [100, 20, 160, 190]], np.float32)
-    embedder = Embedder()
-    crops = [np.ascontiguousarray(cut(frame, box)) for box in boxes]
-    np.testing.assert_allclose(embedder.embed_boxes(frame, boxes).local, embedder.embed(crops).local, atol=1e-5)
-
-
 @pytest.fixture(scope="module")
 def embedder() -> Embedder:
     return Embedder(device="cpu", threads=1)
