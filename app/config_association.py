@@ -28,7 +28,7 @@ class AssociationConfig(Section):
         ge=1,
     )
     crowd_step: float = Field(
-        default=0.065,
+        default=0.075,
         description="How much the threshold falls, [0, 2], for e times as many people.",
         ge=0,
         le=2,
