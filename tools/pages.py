@@ -174,6 +174,8 @@ TABLES = {
             "lost": "lost",
             "twice": "twice",
             "unsound": "unsound",
+            "slope_mb_min": "grows, MB a minute",
+            "more_files": "more open files",
             "unforeseen": "unforeseen",
             "passed": "holds",
         },
