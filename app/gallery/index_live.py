@@ -126,7 +126,7 @@ class LiveIndex:
             InputError: If what is stored is damaged.
         """
         revision = gallery.revision()
-        if revision == self.revision and not self._lost():
+        if revision == self.revision >= 0:
             return 0
         # In this order: what `take_in` adds meanwhile is not taken for gone.
         mine = self.ids()
@@ -321,9 +321,6 @@ class LiveIndex:
             parts = tuple(one.without(rows) if one.columns is part.columns else one for one in self._state.parts)
             self._state = replace(self._state, parts=parts)
             self.revision = -1
-
-    def _lost(self) -> bool:
-        return self.revision < 0
 
     def _append(self, parts: tuple[Part, ...], rows: dict[str, npt.NDArray[Any]], expected: int) -> tuple[Part, ...]:
         """The parts with more rows behind, in space that was left or is made: older states do not see them."""
