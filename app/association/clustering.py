@@ -124,7 +124,11 @@ def joined(merges: Sequence[Merge], values: Floats) -> Floats:
 
 
 def agglomerate_in_turn(
-    distances: FloatArray, limit: float, linkage: Linkage, first: npt.NDArray[np.bool_]
+    distances: FloatArray,
+    limit: float,
+    linkage: Linkage,
+    first: npt.NDArray[np.bool_],
+    sizes: Floats | None = None,
 ) -> list[Merge]:
     """As `agglomerate`, but some are joined among themselves before the others are.
 
@@ -133,16 +137,17 @@ def agglomerate_in_turn(
         limit: Largest linkage distance at which two clusters are joined.
         linkage: As there.
         first: Which ones come first, `(n,)`.
+        sizes: As there.
 
     Returns:
         The joins in the order they were made; those of the second turn may be nearer than those of the first.
     """
     rows = np.flatnonzero(first)
     if len(rows) < 2 or len(rows) == len(first):
-        return agglomerate(distances, limit, linkage)
-    among = agglomerate(distances[np.ix_(rows, rows)], limit, linkage)
+        return agglomerate(distances, limit, linkage, sizes)
+    among = agglomerate(distances[np.ix_(rows, rows)], limit, linkage, None if sizes is None else sizes[rows])
     made = [Merge(int(rows[each.first]), int(rows[each.second]), each.distance) for each in among]
-    return made + agglomerate(distances, limit, linkage, made=made)
+    return made + agglomerate(distances, limit, linkage, sizes, made=made)
 
 
 def contracted(distances: FloatArray, never: npt.NDArray[np.bool_], parts: npt.NDArray[np.intp]) -> FloatArray:

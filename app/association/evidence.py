@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import numpy.typing as npt
 
-from app.association.clustering import Linkage, agglomerate, contracted
+from app.association.clustering import Linkage, agglomerate_in_turn, contracted
 from app.association.corrections import Corrections
 from app.association.crowd import Crowd
 from app.association.ground import Ground
@@ -265,13 +265,33 @@ class Evidence:
 
 
 def clusters(
-    distances: FloatArray, never: BoolArray, labels: IntArray, threshold: float, linkage: Linkage
+    distances: FloatArray,
+    never: BoolArray,
+    labels: IntArray,
+    threshold: float,
+    linkage: Linkage,
+    first: BoolArray | None = None,
 ) -> list[list[int]]:
-    """Clusters items of which those of one label stay together; positions, each cluster in order."""
+    """Clusters items of which those of one label stay together.
+
+    Args:
+        distances: Of n items, `(n, n)`; infinite where two cannot be compared.
+        never: Pairs that must not be joined, `(n, n)`.
+        labels: Of each item, `(n,)`.
+        threshold: Largest distance at which two clusters are joined.
+        linkage: Which distance two clusters have.
+        first: Items of which the labels are joined before others, `(n,)`; None where all are joined at once.
+
+    Returns:
+        Positions, each cluster in order.
+    """
     names, part = np.unique(labels, return_inverse=True)
     sizes = np.bincount(part).astype(np.float64)
+    before = np.zeros(len(names), np.bool_)
+    if first is not None:
+        before[part[first]] = True
     found = {i: np.flatnonzero(part == i).tolist() for i in range(len(names))}
-    merges = agglomerate(contracted(distances, never, part), threshold, linkage, sizes)
+    merges = agglomerate_in_turn(contracted(distances, never, part), threshold, linkage, before, sizes)
     for merge in merges:
         found[merge.first] += found.pop(merge.second)
     return sorted(sorted(group) for group in found.values())

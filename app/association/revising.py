@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from app.association.crowd import GLIMPSE, longest
 from app.association.evidence import Evidence, clusters
 from app.association.memory import Memory
 from app.association.types import Link
@@ -68,7 +69,8 @@ def revised(
     distances, never = np.minimum(distances, distances.T), never | never.T
     distances[never] = np.inf
     stuck = distances - np.float32(STICK) * (numbers[:, None] == numbers)
-    found = clusters(stuck, never, _together(evidence, rows), evidence.limit, evidence.config.linkage)
+    first = longest(memory.view[rows] + GLIMPSE, evidence.config.first_share)
+    found = clusters(stuck, never, _together(evidence, rows), evidence.limit, evidence.config.linkage, first)
     targets = _numbered(found, numbers, np.array([len(memory.at(int(row)).item.tracklet) for row in rows]))
     changes: list[Change] = []
     for group, target in zip(found, targets, strict=True):
