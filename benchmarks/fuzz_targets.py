@@ -197,7 +197,7 @@ TARGETS = {
     target.name: target
     for target in (
         Target("configuration file", lambda: [(ROOT / "configs/cameras.example.yaml").read_bytes()], _configuration),
-        Target("settings", lambda: chance(50), _settings),
+        Target("settings", lambda: chance(300), _settings),
         Target("MOT rows", lambda: [b"1,1,5,5,10,20,0.9,1,1\n2,1,6,5,10,20\n", b"1 2 3.5 4 5e1 6\n"], _rows),
         Target(
             "MOT sequence",
