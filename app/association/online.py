@@ -74,7 +74,8 @@ class OnlineAssociator:
         """Takes over who was known before a restart; nothing is said of it.
 
         What cameras look like and which see a common place is learned from it anew. Whoever had left by the time of the
-        latest tracklet is taken as told of. Numbers given from now on are above all of these.
+        latest tracklet is taken as told of. Numbers given from now on are above all of these. Identities may have older
+        tracklets, so a look back makes no two of these one.
 
         Args:
             known: Tracklets of the last `remember_seconds` and the number, ≥ 1, of each one's identity; one that goes
@@ -101,6 +102,7 @@ class OnlineAssociator:
         if rows:
             self._evidence.learn_again(np.array(rows, np.intp))
             self._register.told_until(float(self._memory.last[rows].max()))
+            self._register.close()
 
     def observe(self, item: CameraTracklet, *, finished: bool = True) -> None:
         """Takes a tracklet; a later state of one that is growing replaces the earlier one.
@@ -333,7 +335,8 @@ class OnlineAssociator:
         self._changed = False
         self._evidence.people = self._memory.people()
         since = self._now - self._config.recent_seconds
-        for change in revised(self._evidence, self._register.members, since, self._register.new_number):
+        register = self._register
+        for change in revised(self._evidence, register.members, since, register.forgotten, register.new_number):
             self._register.carry_out(change, self._now, events)
 
 

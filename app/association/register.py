@@ -8,7 +8,7 @@ from app.association.describing import described
 from app.association.events import Appeared, Event, Left, Merged, Moved, Split
 from app.association.evidence import Evidence
 from app.association.memory import order
-from app.association.revising import Change
+from app.association.revising import Change, Forgotten
 from app.association.types import Identity, Link
 from app.config_association import AssociationConfig
 
@@ -30,6 +30,13 @@ class Register:
         self.next = first_number
         self._config, self._evidence, self._memory = config, evidence, evidence.memory
         self._gone: set[int] = set()
+        self._closed: set[int] = set()
+        self._horizon = -np.inf
+
+    @property
+    def forgotten(self) -> Forgotten:
+        """What can no longer be compared."""
+        return Forgotten(self._horizon, self._closed)
 
     def new_number(self) -> int:
         """A number that nobody has had."""
@@ -94,6 +101,8 @@ class Register:
         keys = tuple(memory.at(row).item.key for row in change.rows)
         whole = len(change.rows) == len(self.members[change.origin])
         gone = change.origin in self._gone
+        if whole and change.origin in self._closed:
+            self._closed.add(change.to)
         for row in change.rows:
             link = memory.at(row).link
             self.put(row, change.to, link if whole else None)
@@ -120,7 +129,8 @@ class Register:
         memory = self._memory
         rows = memory.rows()
         rows = rows[memory.number[rows] > 0]
-        old = rows[memory.last[rows] < now - self._config.late_seconds - self._config.remember_seconds]
+        self._horizon = now - self._config.late_seconds - self._config.remember_seconds
+        old = rows[memory.last[rows] < self._horizon]
         forgotten: list[Identity] = []
         for number in np.unique(memory.number[old]).tolist():
             dropped = old[memory.number[old] == number].tolist()
@@ -128,9 +138,14 @@ class Register:
             self.members[number] = [row for row in self.members[number] if row not in dropped]
             for row in dropped:
                 self._evidence.forget(row)
+            self._closed.add(number)
             if not self.members[number]:
                 self._end(number)
         return forgotten
+
+    def close(self) -> None:
+        """Takes it that everybody known by now has tracklets that are not."""
+        self._closed.update(self.members)
 
     def remove(self, row: int) -> None:
         """Forgets a tracklet, and its identity where it was the only one."""
@@ -162,3 +177,4 @@ class Register:
     def _end(self, number: int) -> None:
         del self.members[number]
         self._gone.discard(number)
+        self._closed.discard(number)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,16 +46,37 @@ class Change:
     reason: str
 
 
+@dataclass(frozen=True)
+class Forgotten:
+    """What can no longer be compared.
+
+    Attributes:
+        before: Tracklets that ended before this time are forgotten.
+        of: The identities that have such tracklets.
+    """
+
+    before: float
+    of: AbstractSet[int]
+
+
 def revised(
-    evidence: Evidence, members: Mapping[int, list[int]], since: float, new_number: Callable[[], int]
+    evidence: Evidence,
+    members: Mapping[int, list[int]],
+    since: float,
+    forgotten: Forgotten,
+    new_number: Callable[[], int],
 ) -> list[Change]:
     """What clustering recent tracklets anew changes.
+
+    Whom an identity's forgotten tracklets show at once in one camera, nobody can tell any more. So two identities that
+    have some are not made one, and no tracklet that began before those ended is given to one of them.
 
     Args:
         evidence: What is known.
         members: The rows of each identity.
         since: Identities seen after this time are looked at: the latest, of `MOST` tracklets at most, and whomever the
             operator has spoken of.
+        forgotten: What can no longer be compared.
         new_number: Gives a number that no identity has had.
 
     Returns:
@@ -66,7 +88,7 @@ def revised(
         return []
     numbers = memory.number[rows]
     distances, never = evidence.distances(rows, rows, learn=False)
-    distances, never = np.minimum(distances, distances.T), never | never.T
+    distances, never = np.minimum(distances, distances.T), never | never.T | _sealed(memory, rows, forgotten)
     distances[never] = np.inf
     stuck = distances - np.float32(STICK) * (numbers[:, None] == numbers)
     first = longest(memory.view[rows] + GLIMPSE, evidence.config.first_share)
@@ -82,6 +104,14 @@ def revised(
             changes.append(Change(origin, to, bool(target), tuple(int(rows[i]) for i in moved), link, reason))
             stay += moved
     return changes
+
+
+def _sealed(memory: Memory, rows: IntArray, forgotten: Forgotten) -> npt.NDArray[np.bool_]:
+    """Pairs of two identities that may not come together for what is forgotten of one of them, `(n, n)`."""
+    numbers = memory.number[rows]
+    closed = np.isin(numbers, list(forgotten.of))
+    kept = closed | (memory.first[rows] < forgotten.before)
+    return np.asarray((numbers[:, None] != numbers) & ((closed[:, None] & kept) | (kept[:, None] & closed)))
 
 
 def _recent(evidence: Evidence, members: Mapping[int, list[int]], since: float) -> list[int]:

@@ -405,3 +405,33 @@ class Live(RuleBasedStateMachine):
 
 Live.TestCase.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
 TestLive = Live.TestCase
+
+
+@pytest.mark.parametrize("restarted", [False, True])
+def test_nobody_joins_those_whom_a_forgotten_tracklet_saw_them_beside(restarted):
+    # Two who look alike stand side by side in the east; one goes west. When the east has forgotten that one, the other,
+    # who is remembered a second longer, would fit the west as well.
+    config = CONFIG.model_copy(
+        update={
+            "wait_seconds": 0.0,
+            "late_seconds": 0.0,
+            "leave_seconds": 5.0,
+            "remember_seconds": 20.0,
+            "revise_seconds": 0.5,
+        }
+    )
+    look = crops(0, noise=0.0)
+    one, other = seen("east", 1, range(0, 100), look), seen("east", 2, range(90, 120), crops(0))
+    later = seen("west", 1, range(250, 270), look)
+    associator = OnlineAssociator(config)
+    events = run(associator, 28, one, other, later)
+    assert [associator.identity_of(item.key) for item in (one, other, later)] == [1, 2, 1]
+    if restarted:
+        associator = OnlineAssociator(config)
+        associator.recall([(other, 2), (later, 1)])
+    for now in np.arange(28.5, 33.5, 0.5).tolist():
+        events += associator.advance(now)
+        if now <= 31.5 and not restarted:
+            assert associator.identity_of(other.key) == 2, f"at {now} s"
+    assert not [event for event in events if isinstance(event, Merged | Split)]
+    assert associator.identity_of(later.key) == 1
