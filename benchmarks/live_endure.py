@@ -35,8 +35,8 @@ from tests.rtsp.running import RtspServer, free_port, repeated
 NAMES = ("cam1", "cam2", "cam3", "cam4")
 SCENE = ("--cameras", "4", "--people", "15", "--seconds", "40", "--seed", "71", "--fps", "15")
 
-REMEMBERED = 240.0
-"""`association.remember_seconds` of the run; by default it is 600, and memory is flat after ten minutes."""
+REMEMBERED = 60.0
+"""`association.remember_seconds` of the run, long forgotten again in its last half; by default it is 600."""
 
 EVENT_SECONDS = 0.7
 AGE_SECONDS = 1.0

@@ -3,7 +3,7 @@
 python -m benchmarks.soak [--minutes 30] [--seed 1] [--scene DIR] [--keep DIR] [--json FILE]
 
 Four 720p cameras, each a real RTSP server; `serve --config` watches them with everything as shipped, but that what
-people look like is remembered for four minutes, so that as much of it is forgotten as comes; a real MQTT broker takes
+people look like is remembered for a minute, so that as much of it is forgotten as comes; a real MQTT broker takes
 the events; three pages show the wall, and somebody searches all the time. At random one camera is killed or
 frozen, the broker stopped or frozen, the disk filled to the last 16 KB (a small one of its own, where one can be
 mounted), the product's clock set forward or back by up to an hour, the product ended by SIGTERM or killed and started
