@@ -212,6 +212,7 @@ def soak(scene: Path, folder: Path, seconds: float, seed: int, say: Callable[[st
             soak_checks.events(product.live, heard),
             soak_checks.gallery(product.live, notes, story.kills),
             soak_checks.identities(product.live),
+            soak_checks.names(notes),
             soak_checks.audit(product.live, searcher),
             soak_checks.held(notes, soak_checks.indexed_bytes(product.live)),
             soak_checks.log(product.log),

@@ -36,6 +36,9 @@ SETTLE_SECONDS = 45.0
 LEAST_SECONDS = 240.0
 """Shortest stretch that says something about growth."""
 
+NAMED_SECONDS = 60.0
+"""Longest that a tracklet in the gallery may be without an identity: a full disk lasts for 20 s."""
+
 IN_VIEW_SECONDS = 5.0
 """Seconds before a kill within which a track that ended may not have reached the gallery."""
 
@@ -130,6 +133,19 @@ def identities(live: Path) -> Row:
         "twice": len(double),
         "left": [f"{number} in {camera}: {one}, {two}" for number, camera, one, two in double[:10]],
         "passed": bool(people) and not double,
+    }
+
+
+def names(notes: Notes) -> Row:
+    """Whether whoever is in the gallery soon has an identity, whatever happens meanwhile."""
+    waited = sorted(notes.nameless.items(), key=lambda each: -each[1])
+    longest = waited[0][1] if waited else 0.0
+    return {
+        "name": "names",
+        "told": len(notes.tracklets),
+        "back_s": round(longest, 1),
+        "left": [f"{camera}:{track}" for (camera, track), seconds in waited[:10] if seconds > NAMED_SECONDS],
+        "passed": bool(notes.tracklets) and longest <= NAMED_SECONDS,
     }
 
 

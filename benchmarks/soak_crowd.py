@@ -178,6 +178,7 @@ class Notes(Worker):
         tracklets: Camera and track of all that the gallery has ever shown.
         sightings: Numbers of all that it has ever shown.
         looks: What the processes held, each time.
+        nameless: How long each tracklet was seen in the gallery without an identity, seconds, by camera and track.
     """
 
     def __init__(self, product: Product) -> None:
@@ -185,16 +186,22 @@ class Notes(Worker):
         self.tracklets: set[tuple[str, int]] = set()
         self.sightings: set[int] = set()
         self.looks: list[Look] = []
+        self.nameless: dict[tuple[str, int], float] = {}
         self._product = product
 
     def _run(self) -> None:
         stored = 0
+        since: dict[tuple[str, int], float] = {}
         while not self.over.wait(NOTE_SECONDS):
             with suppress(sqlite3.Error):
                 tracklets, sightings = contents(self._product.live / "gallery.db")
                 stored = len(sightings)
                 self.tracklets |= tracklets
                 self.sightings |= sightings
+                now, without = time.monotonic(), nameless(self._product.live / "gallery.db")
+                since = {key: since.get(key, now) for key in without}
+                for key, begun in since.items():
+                    self.nameless[key] = max(now - begun, self.nameless.get(key, 0.0))
             process, start = self._product.process, self._product.starts
             if process is None or process.poll() is not None:
                 continue
@@ -206,6 +213,13 @@ class Notes(Worker):
             look = Look(time.monotonic(), start, memory_of(process.pid), files, stored)
             if process.poll() is None and start == self._product.starts:
                 self.looks.append(look)
+
+
+def nameless(path: Path) -> set[tuple[str, int]]:
+    """Tracklets in a gallery of which nobody knows yet who they are."""
+    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=2)) as file:
+        query = "SELECT name, track FROM tracklets JOIN cameras ON camera_id = cameras.id WHERE identity IS NULL"
+        return {(str(name), int(track)) for name, track in file.execute(query)}
 
 
 def contents(path: Path) -> tuple[set[tuple[str, int]], set[int]]:

@@ -46,6 +46,7 @@ class Memory:
         first: First time of each row, seconds since the epoch.
         last: Last time.
         view: Seconds in view.
+        heard: When it was observed last, by the associator's clock; never where it was not since it is remembered.
         camera: Number of its camera.
         number: Its identity; 0 where undecided, -1 where the row is free.
         slot: Where its looks are; -1 where it has none.
@@ -59,6 +60,7 @@ class Memory:
         self.first: Times = np.zeros(0)
         self.last: Times = np.zeros(0)
         self.view: Times = np.zeros(0)
+        self.heard: Times = np.zeros(0)
         self.camera: IntArray = np.zeros(0, np.intp)
         self.number: IntArray = np.zeros(0, np.intp)
         self.slot: IntArray = np.zeros(0, np.intp)
@@ -72,16 +74,21 @@ class Memory:
 
     def add(self, known: Known) -> int:
         """Remembers a tracklet; gives its row."""
-        camera = known.item.camera
-        if camera not in self.names:
-            self.names.append(camera)
+        camera = self.camera_number(known.item.camera)
         if not self._free:
             self._grow()
         row = self._free.pop()
         self.known[row], self.row_of[known.item.key] = known, row
-        self.camera[row], self.number[row], self.slot[row] = self.names.index(camera), 0, -1
+        self.camera[row], self.number[row], self.slot[row] = camera, 0, -1
+        self.heard[row] = -np.inf
         self.update(row)
         return row
+
+    def camera_number(self, name: str) -> int:
+        """The number of a camera, which gets one where it has none yet."""
+        if name not in self.names:
+            self.names.append(name)
+        return self.names.index(name)
 
     def update(self, row: int) -> None:
         """Takes the times of a row from its tracklet."""
@@ -141,7 +148,7 @@ class Memory:
         self.known += [None] * more
         self._free += range(count + more - 1, count - 1, -1)
         self.first, self.last = np.pad(self.first, (0, more)), np.pad(self.last, (0, more))
-        self.view = np.pad(self.view, (0, more))
+        self.view, self.heard = np.pad(self.view, (0, more)), np.pad(self.heard, (0, more))
         self.camera = np.pad(self.camera, (0, more))
         self.number = np.pad(self.number, (0, more), constant_values=-1)
         self.slot = np.pad(self.slot, (0, more), constant_values=-1)

@@ -15,7 +15,7 @@ from app.association.joint import choose, sums
 from app.association.memory import Known, order
 from app.association.register import Register
 from app.association.revising import revised
-from app.association.types import CameraTracklet, Identity, Link
+from app.association.types import CameraTracklet, Identity, Link, Stay
 from app.config_association import AssociationConfig
 from reid_model.features import FloatArray
 
@@ -70,16 +70,16 @@ class OnlineAssociator:
         """What is not as it should be, a line each."""
         return self._evidence.warnings
 
-    def recall(self, known: Iterable[tuple[CameraTracklet, int]]) -> None:
+    def recall(self, known: Iterable[tuple[CameraTracklet, int]], past: Iterable[Stay] = ()) -> None:
         """Takes over who was known before a restart; nothing is said of it.
 
         What cameras look like and which see a common place is learned from it anew. Whoever had left by the time of the
-        latest tracklet is taken as told of. Numbers given from now on are above all of these. Identities may have older
-        tracklets, so a look back makes no two of these one.
+        latest tracklet is taken as told of. Numbers given from now on are above all of these.
 
         Args:
             known: Tracklets of the last `remember_seconds` and the number, ≥ 1, of each one's identity; one that goes
                 on growing may be observed again.
+            past: Where these were before that.
 
         Raises:
             ValueError: If something was observed or recalled before, a tracklet occurs twice, a number is below 1, or
@@ -88,6 +88,9 @@ class OnlineAssociator:
         if len(self._memory.rows()) or self._waiting:
             raise ValueError("recall: expected an associator that has observed nothing yet")
         rows: list[int] = []
+        for stay in past:
+            place = self._memory.camera_number(stay.camera)
+            self._register.past.add(stay.identity, place, stay.first, stay.last)
         for item, number in sorted(known, key=lambda pair: order(pair[0])):
             if number < 1:
                 raise ValueError(f"recall: expected identity numbers from 1, given {number}")
@@ -102,7 +105,6 @@ class OnlineAssociator:
         if rows:
             self._evidence.learn_again(np.array(rows, np.intp))
             self._register.told_until(float(self._memory.last[rows].max()))
-            self._register.close()
 
     def observe(self, item: CameraTracklet, *, finished: bool = True) -> None:
         """Takes a tracklet; a later state of one that is growing replaces the earlier one.
@@ -211,6 +213,7 @@ class OnlineAssociator:
                     changed.append(row)
                     # What was decided with somebody else's boxes and views is looked at again at once.
                     self._changed |= shorter
+            memory.heard[row] = self._now
             self._evidence.look(row)
             if memory.number[row]:
                 self._register.spare(int(memory.number[row]))
@@ -295,6 +298,8 @@ class OnlineAssociator:
         mine = np.isin(memory.number[decided], numbers)
         rows, distances, never = decided[mine], distances[:, mine], never[:, mine]
         position = np.searchsorted(numbers, memory.number[rows])
+        barred = self._register.past.bars(numbers, memory.camera[due], memory.first[due], memory.last[due])
+        never = never | barred[:, position]
         totals, counts = sums(groups, distances, never, position, len(numbers))
         firsts = np.array([due[group[0]] for group in groups], np.intp)
         return numbers, totals, counts, self._evidence.transit(firsts, rows, position, len(numbers))
@@ -336,7 +341,7 @@ class OnlineAssociator:
         self._evidence.people = self._memory.people()
         since = self._now - self._config.recent_seconds
         register = self._register
-        for change in revised(self._evidence, register.members, since, register.forgotten, register.new_number):
+        for change in revised(self._evidence, register.members, since, register.past, register.new_number):
             self._register.carry_out(change, self._now, events)
 
 

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
 from app.association.describing import described
 from app.association.events import Appeared, Event, Left, Merged, Moved, Split
 from app.association.evidence import Evidence
 from app.association.memory import order
-from app.association.revising import Change, Forgotten
+from app.association.past import Past
+from app.association.revising import Change
 from app.association.types import Identity, Link
 from app.config_association import AssociationConfig
 
+IntArray = npt.NDArray[np.intp]
+
 MEMBERS = 8
 """Tracklets of an identity whose looks are kept."""
+
+GRACE_SECONDS = 10.0
+"""Within which more is heard of a tracklet that grows, however far the clock was set forward."""
 
 
 class Register:
@@ -22,21 +29,17 @@ class Register:
     Attributes:
         members: The rows of each identity, in order of decision.
         next: The number that the next new identity has.
+        past: Where identities were, as far as it is forgotten.
     """
 
     def __init__(self, config: AssociationConfig, evidence: Evidence, first_number: int) -> None:
         """Knows nobody yet."""
         self.members: dict[int, list[int]] = {}
         self.next = first_number
+        self.past = Past()
         self._config, self._evidence, self._memory = config, evidence, evidence.memory
         self._gone: set[int] = set()
-        self._closed: set[int] = set()
-        self._horizon = -np.inf
-
-    @property
-    def forgotten(self) -> Forgotten:
-        """What can no longer be compared."""
-        return Forgotten(self._horizon, self._closed)
+        self._silent: dict[int, float] = {}
 
     def new_number(self) -> int:
         """A number that nobody has had."""
@@ -101,8 +104,8 @@ class Register:
         keys = tuple(memory.at(row).item.key for row in change.rows)
         whole = len(change.rows) == len(self.members[change.origin])
         gone = change.origin in self._gone
-        if whole and change.origin in self._closed:
-            self._closed.add(change.to)
+        if whole:
+            self.past.join(change.origin, change.to)
         for row in change.rows:
             link = memory.at(row).link
             self.put(row, change.to, link if whole else None)
@@ -125,27 +128,20 @@ class Register:
         self._leaving(moment)
 
     def forget(self, now: float) -> list[Identity]:
-        """Forgets tracklets not seen for long; gives identities with those of theirs that were forgotten."""
+        """Forgets tracklets neither seen nor heard of for long; gives identities with those that were forgotten."""
         memory = self._memory
-        rows = memory.rows()
-        rows = rows[memory.number[rows] > 0]
-        self._horizon = now - self._config.late_seconds - self._config.remember_seconds
-        old = rows[memory.last[rows] < self._horizon]
+        old = self._old(now)
         forgotten: list[Identity] = []
         for number in np.unique(memory.number[old]).tolist():
             dropped = old[memory.number[old] == number].tolist()
             forgotten.append(described(memory, number, dropped, self._evidence.limit))
             self.members[number] = [row for row in self.members[number] if row not in dropped]
             for row in dropped:
+                self.past.add(number, int(memory.camera[row]), float(memory.first[row]), float(memory.last[row]))
                 self._evidence.forget(row)
-            self._closed.add(number)
             if not self.members[number]:
                 self._end(number)
         return forgotten
-
-    def close(self) -> None:
-        """Takes it that everybody known by now has tracklets that are not."""
-        self._closed.update(self.members)
 
     def remove(self, row: int) -> None:
         """Forgets a tracklet, and its identity where it was the only one."""
@@ -155,6 +151,16 @@ class Register:
             if not self.members[number]:
                 self._end(number)
         self._evidence.forget(row)
+
+    def _old(self, now: float) -> IntArray:
+        """The rows to be forgotten. One that may still grow is given the time to do so, as the clock may have leapt."""
+        memory = self._memory
+        rows = memory.rows()
+        rows = rows[memory.number[rows] > 0]
+        horizon = now - self._config.late_seconds - self._config.remember_seconds
+        old = rows[np.maximum(memory.last[rows], memory.heard[rows]) < horizon].tolist()
+        self._silent = {row: self._silent.get(row, now) for row in old if not memory.at(row).finished}
+        return np.array([row for row in old if now - self._silent.get(row, -np.inf) >= GRACE_SECONDS], np.intp)
 
     def _leaving(self, now: float) -> list[tuple[int, int]]:
         """Identities that leave now, each with its latest row, by number."""
@@ -177,4 +183,4 @@ class Register:
     def _end(self, number: int) -> None:
         del self.members[number]
         self._gone.discard(number)
-        self._closed.discard(number)
+        self.past.drop(number)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from app.association.crowd import GLIMPSE, longest
 from app.association.evidence import Evidence, clusters
 from app.association.memory import Memory
+from app.association.past import Past
 from app.association.types import Link
 from reid_model.features import FloatArray
 from trackers.assignment import assign
@@ -46,37 +46,21 @@ class Change:
     reason: str
 
 
-@dataclass(frozen=True)
-class Forgotten:
-    """What can no longer be compared.
-
-    Attributes:
-        before: Tracklets that ended before this time are forgotten.
-        of: The identities that have such tracklets.
-    """
-
-    before: float
-    of: AbstractSet[int]
-
-
 def revised(
     evidence: Evidence,
     members: Mapping[int, list[int]],
     since: float,
-    forgotten: Forgotten,
+    past: Past,
     new_number: Callable[[], int],
 ) -> list[Change]:
     """What clustering recent tracklets anew changes.
-
-    Whom an identity's forgotten tracklets show at once in one camera, nobody can tell any more. So two identities that
-    have some are not made one, and no tracklet that began before those ended is given to one of them.
 
     Args:
         evidence: What is known.
         members: The rows of each identity.
         since: Identities seen after this time are looked at: the latest, of `MOST` tracklets at most, and whomever the
             operator has spoken of.
-        forgotten: What can no longer be compared.
+        past: Where identities were that can no longer be compared; what it bars does not come together.
         new_number: Gives a number that no identity has had.
 
     Returns:
@@ -88,7 +72,7 @@ def revised(
         return []
     numbers = memory.number[rows]
     distances, never = evidence.distances(rows, rows, learn=False)
-    distances, never = np.minimum(distances, distances.T), never | never.T | _sealed(memory, rows, forgotten)
+    distances, never = np.minimum(distances, distances.T), never | never.T | _sealed(memory, rows, past)
     distances[never] = np.inf
     stuck = distances - np.float32(STICK) * (numbers[:, None] == numbers)
     first = longest(memory.view[rows] + GLIMPSE, evidence.config.first_share)
@@ -106,12 +90,11 @@ def revised(
     return changes
 
 
-def _sealed(memory: Memory, rows: IntArray, forgotten: Forgotten) -> npt.NDArray[np.bool_]:
+def _sealed(memory: Memory, rows: IntArray, past: Past) -> npt.NDArray[np.bool_]:
     """Pairs of two identities that may not come together for what is forgotten of one of them, `(n, n)`."""
-    numbers = memory.number[rows]
-    closed = np.isin(numbers, list(forgotten.of))
-    kept = closed | (memory.first[rows] < forgotten.before)
-    return np.asarray((numbers[:, None] != numbers) & ((closed[:, None] & kept) | (kept[:, None] & closed)))
+    numbers, which = np.unique(memory.number[rows], return_inverse=True)
+    barred = past.bars(numbers, memory.camera[rows], memory.first[rows], memory.last[rows])[:, which]
+    return np.asarray((which[:, None] != which) & (barred | barred.T | past.apart(numbers)[np.ix_(which, which)]))
 
 
 def _recent(evidence: Evidence, members: Mapping[int, list[int]], since: float) -> list[int]:

@@ -29,6 +29,23 @@ class CameraTracklet:
 
 
 @dataclass(frozen=True)
+class Stay:
+    """From when to when an identity has tracklets in a camera; in between it may have been elsewhere.
+
+    Attributes:
+        identity: Number of the identity.
+        camera: Name of the camera.
+        first: First time, seconds since the epoch.
+        last: Last time.
+    """
+
+    identity: int
+    camera: str
+    first: float
+    last: float
+
+
+@dataclass(frozen=True)
 class Link:
     """Why two groups of tracklets became one identity.
 

@@ -46,7 +46,7 @@ class Capture:
         config: Ages, waits and limits.
         notice: Told when a camera comes, goes, or changes.
         clock: Seconds that never go back: the system's monotonic clock, which the decoding processes use as well.
-        wall: Seconds since the epoch.
+        wall: The time of day of frames; by default the system's.
         launch: Starts a decoding process.
         chance: A number in [0, 1), for waits that differ.
         environment: Where variables in sources are looked up.
@@ -58,14 +58,14 @@ class Capture:
         *,
         notice: Callable[[CameraNotice], None] = _ignore,
         clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        wall: WallClock | None = None,
         launch: Callable[[dict[str, Any]], Process] = Process,
         chance: Callable[[], float] = random.random,
         environment: Mapping[str, str] = os.environ,
     ) -> None:
         self._config, self._notice, self._clock = config, notice, clock
         self._launch, self._chance, self._environment = launch, chance, environment
-        self._wall = WallClock(clock, wall)
+        self._wall = wall or WallClock(clock, time.time)
         self._limits = Limits(
             config.answer_seconds,
             config.stalled_seconds,

@@ -15,7 +15,8 @@ _QUICK = 0.001
 class WallClock:
     """Times of day that never go back and never repeat, for moments that do not.
 
-    A clock that is set forward is followed at once; one that is set back is approached slowly, so that time goes on.
+    Whoever compares times with those of frames asks the same one: the machine's own may say something else by then. A
+    clock that is set forward is followed at once; one that is set back is approached slowly, so that time goes on.
 
     Args:
         clock: Seconds that never go back.
@@ -27,6 +28,10 @@ class WallClock:
         now = clock()
         offset = wall() - now
         self._now = self._before = _Stretch(now, offset, offset)
+
+    def now(self) -> float:
+        """Seconds since the epoch now."""
+        return self(self._clock())
 
     def __call__(self, moment: float) -> float:
         """Seconds since the epoch at a moment of the monotonic clock."""

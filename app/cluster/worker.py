@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from app.capture import Capture
+from app.capture.wall import WallClock
 from app.config import CameraConfig, Config
 from app.detector import Detector
 from app.embedding import EMBEDDED, load_embedder
@@ -172,10 +173,11 @@ class Worker:
         live = config.for_live()
         embedder = load_embedder(live.embedder)
         embedder.prepare(EMBEDDED)
-        teller = Teller(_Hub(self.outbox), Metrics(), time.time)  # type: ignore[arg-type]
+        wall = WallClock(time.monotonic, time.time)
+        teller = Teller(_Hub(self.outbox), Metrics(), wall.now)  # type: ignore[arg-type]
         teller.linker = self.outbox  # type: ignore[assignment]
         numbers = next_tracks(known, self._spool)
-        self._capture = Capture(config.live, notice=teller.noticed)
+        self._capture = Capture(config.live, notice=teller.noticed, wall=wall)
         self.runtime = Runtime(
             self._capture, Detector(config.detector), embedder, live, teller, time.monotonic, numbers
         )

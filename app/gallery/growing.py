@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, tuple_, update
 
-from app.association.types import CameraTracklet
+from app.association.types import CameraTracklet, Stay
 from app.gallery import queries, writing
 from app.gallery.bulk import insert_numbered
 from app.gallery.corrections import note_last_number
@@ -277,6 +277,30 @@ def recent(gallery: Gallery, since: float) -> list[tuple[CameraTracklet, int | N
     ]
     found.sort(key=lambda each: (each[0].tracklet.times[0], each[0].key))
     return [(item, row.identity) for item, row in found]
+
+
+def stays_before(gallery: Gallery, identities: Collection[int], until: float) -> list[Stay]:
+    """Where identities were in tracklets that ended before a time.
+
+    Args:
+        gallery: Which.
+        identities: Their numbers.
+        until: Seconds since the epoch.
+    """
+    record = TrackletRecord
+    wanted, found = sorted(identities), []
+    with gallery.reading() as connection:
+        for start in range(0, len(wanted), queries.KEYS_AT_ONCE):
+            some = wanted[start : start + queries.KEYS_AT_ONCE]
+            query = (
+                select(record.identity, Camera.name, func.min(record.first_time), func.max(record.last_time))
+                .join_from(record, Camera)
+                .where(record.last_time < until, record.identity.in_(some))
+                .group_by(record.identity, Camera.name)
+            )
+            rows = connection.execute(query)
+            found += [Stay(number, name, first, last) for number, name, first, last in rows if number is not None]
+    return found
 
 
 def _tracklet(

@@ -20,7 +20,7 @@ from app.errors import InputError
 from app.gallery import Gallery
 from app.gallery.corrections import load, note_last_number
 from app.gallery.following import Reappearance
-from app.gallery.growing import Grown, Key, assign, audited, put_all, recent, runs, stored_of
+from app.gallery.growing import Grown, Key, assign, audited, put_all, recent, runs, stays_before, stored_of
 from app.live.catching_up import AT_ONCE, catch_up, deliver
 from app.live.spool import Spool, Waiting
 from app.live.written import Written, new_views
@@ -68,7 +68,7 @@ class Linker:
         gallery: Open for writing; the cameras were added.
         config: The association's settings, and the cameras' homographies.
         told: Called with what each step has found, before `step` returns.
-        clock: Current time, seconds since the epoch.
+        clock: Current time, seconds since the epoch: that of the frames, which never goes back.
         spool: Where on disk what ends waits; None for in memory only. What waits there from an earlier run is written.
     """
 
@@ -95,7 +95,6 @@ class Linker:
         self._in_memory = False
         self._read = self._heeded = -1
         self._retry = -np.inf
-        self._now = -np.inf
         self._spool, self._numbers_wait = spool, False
         left = [] if spool is None else catch_up(gallery, spool)
         with gallery.writing() as connection:
@@ -174,8 +173,8 @@ class Linker:
             self._associator.observe(item, finished=finished)
             if item.key not in self._numbers:
                 self._undecided[item.key] = item, finished
-        self._now = max(self._now, self._clock())
-        decisions = self._decide(lambda: self._associator.advance(self._now))
+        now = self._clock()
+        decisions = self._decide(lambda: self._associator.advance(now))
         outcome = Outcome(decisions, seen)
         self._told(outcome)
         return outcome
@@ -366,9 +365,10 @@ class Linker:
             homographies={each.name: each.homography for each in self._config.cameras if each.homography is not None},
             first_number=note_last_number(connection) + 1,
         )
-        known = recent(self._gallery, now - self._config.association.remember_seconds)
-        self._associator.recall([(item, number) for item, number in known if number is not None])
-        self._numbers = {item.key: number for item, number in known if number is not None}
+        since = now - self._config.association.remember_seconds
+        known = [(item, number) for item, number in recent(self._gallery, since) if number is not None]
+        self._associator.recall(known, stays_before(self._gallery, {number for _, number in known}, since))
+        self._numbers = {item.key: number for item, number in known}
         for item, finished in self._undecided.values():
             self._associator.observe(item, finished=finished)
 

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.capture.wall import WallClock
 from app.config import Config
 from app.errors import InputError
 from app.events import Event, EventHub, from_association, from_reappearance
@@ -66,7 +67,7 @@ class Linking:
             self._closing.callback(self._hub.close)
             spool = open_spool(folder, config)
             self._closing.callback(spool.close)
-            self.linker = Linker(self.gallery, config, self._tell, time.time, spool)
+            self.linker = Linker(self.gallery, config, self._tell, WallClock(time.monotonic, time.time).now, spool)
             self._over = threading.Event()
             keeper = threading.Thread(target=self._keep, args=(Expiry(config, folder, self.gallery, spool),))
             keeper.start()

@@ -15,6 +15,7 @@ import torch
 
 from app.addresses import resolve
 from app.capture import Capture
+from app.capture.wall import WallClock
 from app.config import Config
 from app.detector import Detector
 from app.devices import processors
@@ -84,17 +85,18 @@ class Session:
         self.metrics = Metrics()
         self.hub = EventHub(config.events, self.folder, retention_days=config.gallery.retention_days)
         closing.callback(self.hub.close)
-        self.teller = Teller(self.hub, self.metrics, time.time)
+        self._wall = wall = WallClock(time.monotonic, time.time)
+        self.teller = Teller(self.hub, self.metrics, wall.now)
         spool = open_spool(self.folder, config)
         closing.callback(spool.close)
         self._expiry = Expiry(config, self.folder, self.gallery, spool)
-        self.linker = self.teller.linker = Linker(self.gallery, config, self.teller.linked, time.time, spool)
+        self.linker = self.teller.linker = Linker(self.gallery, config, self.teller.linked, wall.now, spool)
         self.health: HealthServer | None = None
         if config.events.metrics_port is not None:
             place = config.events.metrics_host, config.events.metrics_port
             self.health = HealthServer(*place, self.metrics.text, self.alive, self.ready)
             closing.callback(self.health.close)
-        self.capture = Capture(config.live, notice=self.teller.noticed)
+        self.capture = Capture(config.live, notice=self.teller.noticed, wall=wall)
         closing.callback(self.capture.close)
         numbers = {name: last + 1 for name, last in last_tracks(self.gallery).items()}
         watch = Stopwatch(self.metrics.stage)
@@ -111,7 +113,7 @@ class Session:
             threading.Thread(target=self._link, name="linker", daemon=True),
             threading.Thread(target=self._keep, name="keeper", daemon=True),
         ]
-        self.teller.publish(new_event("system.started", time.time(), details={"cameras": self._names()}))
+        self.teller.publish(new_event("system.started", self._wall.now(), details={"cameras": self._names()}))
         with self._closing:
             for helper in helpers:
                 helper.start()
@@ -122,7 +124,7 @@ class Session:
                 for helper in helpers:
                     helper.join()
                 self.linker.flush()
-                self.teller.publish(new_event("system.stopped", time.time()))
+                self.teller.publish(new_event("system.stopped", self._wall.now()))
 
     def stop(self) -> None:
         """Asks the run to end."""

@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from app.association import CameraTracklet
+from app.association.types import Stay
 from app.gallery import Gallery
-from app.gallery.growing import Grown, assign, last_tracks, put_all, put_tracklets, recent, runs
+from app.gallery.growing import Grown, assign, last_tracks, put_all, put_tracklets, recent, runs, stays_before
 from tests.app.galleries import MODEL, camera, features, identity, tracklet
 
 ALL = np.arange(3)
@@ -178,3 +179,17 @@ def test_what_was_seen_lately_is_given_back_with_its_views_and_identities(galler
     np.testing.assert_allclose(found[0][0].tracklet.exemplars.global_, late.exemplars.global_, atol=1e-3)
     assert found[1][0].tracklet.exemplars is None
     assert recent(gallery, 1e9) == []
+
+
+def test_where_identities_were_before_is_one_span_a_camera(gallery):
+    tracks = [tracklet(number, start=start) for number, start in ((1, 0), (2, 300), (3, 1000), (4, 100))]
+    gallery.add_tracklets("east", tracks)
+    gallery.add_tracklets("west", [tracklet(1, start=50)])
+    numbers = {("east", 1): 7, ("east", 2): 7, ("east", 3): 7, ("east", 4): 8, ("west", 1): 7}
+    with gallery.writing() as connection:
+        assign(connection, numbers)
+    first, last = tracks[0].times[0], tracks[1].times[-1]
+    west = tracklet(1, start=50).times
+    stays = [Stay(7, "east", first, last), Stay(7, "west", west[0], west[-1])]
+    assert sorted(stays_before(gallery, {7, 9}, 90.0), key=lambda stay: stay.camera) == stays
+    assert stays_before(gallery, {7}, 0.0) == stays_before(gallery, set(), 90.0) == []

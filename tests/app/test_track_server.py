@@ -1,23 +1,12 @@
 """`track` with its gallery on a PostgreSQL server that goes away, as a user runs it: a process of its own, signals."""
 
-import contextlib
-import os
 import signal
-import sqlite3
-import subprocess
-import sys
-import time
 
 import pytest
-import yaml
 
-from app.errors import InputError
 from app.gallery import Gallery
-from tests.conftest import ROOT
+from tests.app.track_run import Run, until
 from tests.postgres import PASSWORD, programs, server
-from tests.rtsp.running import repeated
-
-VIDEOS = ROOT / "demo_videos" / "three-cameras"
 
 pytestmark = pytest.mark.timeout(200)
 
@@ -30,63 +19,10 @@ def postgres():
         yield made
 
 
-class Run:
-    """`track` on two recordings, played in real time."""
-
-    def __init__(self, folder, place):
-        self.folder, self.place = folder / "live", place
-        self.file, self.log = folder / "cameras.yaml", folder / "log"
-        for name in ("cam1", "cam2"):
-            repeated(VIDEOS / name / "video.mp4", folder / f"{name}.mp4", 60)
-        config = {
-            "cameras": [
-                {"name": name, "source": str(folder / f"{name}.mp4"), "analyse_fps": 5} for name in ("cam1", "cam2")
-            ],
-            "detector": {"weights": "bundled"},
-            "association": {"wait_seconds": 1.0},
-            "gallery": {"url": place.replace(PASSWORD, "${GALLERY_PASSWORD}")},
-            "live": {"folder": str(self.folder)},
-        }
-        self.file.write_text(yaml.safe_dump(config))
-
-    def begin(self):
-        words = [sys.executable, "run.py", "track", "--config", str(self.file)]
-        environment = {**os.environ, "GALLERY_PASSWORD": PASSWORD}
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, env=environment)
-
-    def end(self, number):
-        self.process.send_signal(number)
-        return self.process.wait(60)
-
-    def stored(self):
-        try:
-            with Gallery.open(self.place, read_only=True) as gallery:
-                return {(row.camera, row.track) for row in gallery.tracklets()}
-        except InputError:
-            return set()
-
-    def waiting(self):
-        path = self.folder / "waiting.db"
-        if not path.exists():
-            return set()
-        with contextlib.closing(sqlite3.connect(path)) as connection:
-            try:
-                return set(connection.execute("SELECT camera, track FROM waiting").fetchall())
-            except sqlite3.OperationalError:
-                return set()
-
-
-def until(what, seconds=60.0):
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return found
-
-
 def test_nothing_that_was_seen_while_the_server_was_away_is_lost(tmp_path, postgres):
-    run = Run(tmp_path, postgres.address())
+    address = postgres.address()
+    written = address.replace(PASSWORD, "${GALLERY_PASSWORD}")
+    run = Run(tmp_path, address, written, {"GALLERY_PASSWORD": PASSWORD})
     run.begin()
     try:
         until(run.stored)

@@ -73,6 +73,21 @@ def test_what_grows_in_the_longest_stretch_is_found() -> None:
     assert short["left"] == ["too short to say"]
 
 
+def test_whoever_waits_long_for_an_identity_is_found() -> None:
+    seen = {("east", 1), ("west", 7)}
+    good = SimpleNamespace(tracklets=seen, nameless={("east", 1): 4.0})
+    assert soak_checks.names(cast(Any, good)) | {"told": 0} == {
+        "name": "names",
+        "told": 0,
+        "back_s": 4.0,
+        "left": [],
+        "passed": True,
+    }
+    bad = soak_checks.names(cast(Any, SimpleNamespace(tracklets=seen, nameless={("east", 1): 4.0, ("west", 7): 61.0})))
+    assert (bad["passed"], bad["left"]) == (False, ["west:7"])
+    assert not soak_checks.names(cast(Any, SimpleNamespace(tracklets=set(), nameless={})))["passed"], "nothing was seen"
+
+
 def test_of_what_grows_only_the_index_s_own_rows_are_left_out(tmp_path: Path) -> None:
     with Gallery.create(tmp_path / "gallery.db", MODEL) as gallery:
         gallery.add_camera(camera("east"))

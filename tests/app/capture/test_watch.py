@@ -10,6 +10,7 @@ import pytest
 
 from app.capture import Capture
 from app.capture.ring import RingReader, RingWriter, new_ring
+from app.capture.wall import WallClock
 from app.config import CameraConfig
 from app.config_live import LiveConfig
 
@@ -74,7 +75,7 @@ class Stage:
             LiveConfig(**settings),
             notice=self.notices.append,
             clock=lambda: self.now,
-            wall=lambda: self.now + 1e9,
+            wall=WallClock(lambda: self.now, lambda: self.now + 1e9),
             launch=self.launch,
             chance=lambda: 0.0,
             environment={"WORD": "open-sesame"},
