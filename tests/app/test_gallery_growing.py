@@ -191,5 +191,5 @@ def test_where_identities_were_before_is_one_span_a_camera(gallery):
     first, last = tracks[0].times[0], tracks[1].times[-1]
     west = tracklet(1, start=50).times
     stays = [Stay(7, "east", first, last), Stay(7, "west", west[0], west[-1])]
-    assert sorted(stays_before(gallery, {7, 9}, 90.0), key=lambda stay: stay.camera) == stays
-    assert stays_before(gallery, {7}, 0.0) == stays_before(gallery, set(), 90.0) == []
+    assert sorted(stays_before(gallery, {7, 9}, 60.0), key=lambda stay: stay.camera) == stays
+    assert stays_before(gallery, {7}, 0.0) == stays_before(gallery, set(), 60.0) == []
