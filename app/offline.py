@@ -268,6 +268,8 @@ def _tracklet_facts(member: CameraTracklet) -> dict[str, object]:
         "last_time": float(tracklet.times[-1]),
         "boxes": len(tracklet),
         "exemplars": 0 if tracklet.exemplars is None else len(tracklet.exemplars),
+        "least_sure": None if tracklet.sure is None else round(float(tracklet.sure.min()), 3),
+        "found_again": [{"frame": each.frame, "time": each.time, "reason": each.reason} for each in tracklet.refinds],
     }
 
 

@@ -64,7 +64,7 @@ def parted(tracklet: Tracklet, seconds: float) -> list[Tracklet]:
         The parts in order of time, all with the tracklet's number; some may have no views. One part: the tracklet as it
         was.
     """
-    cuts = np.flatnonzero(np.diff(tracklet.times) > seconds) + 1
+    cuts = tracklet.spans(seconds)[1:, 0]
     if not len(cuts):
         return [tracklet]
     part_of_view = np.searchsorted(tracklet.frames[cuts], tracklet.exemplar_frames, side="right")
@@ -107,9 +107,13 @@ def _cut(tracklet: Tracklet, rows: npt.NDArray[np.intp], views: npt.NDArray[np.i
 
 
 def _part(tracklet: Tracklet, rows: npt.NDArray[np.intp], shown: npt.NDArray[np.intp]) -> Tracklet:
+    frames, sure = tracklet.frames[rows], tracklet.sure
+    if sure is not None:
+        # The first of a part is linked to nothing.
+        sure = np.r_[np.float32(1), sure[rows[1:]]]
     return dataclasses.replace(
         tracklet,
-        frames=tracklet.frames[rows],
+        frames=frames,
         times=tracklet.times[rows],
         boxes=tracklet.boxes[rows],
         scores=tracklet.scores[rows],
@@ -118,4 +122,6 @@ def _part(tracklet: Tracklet, rows: npt.NDArray[np.intp], shown: npt.NDArray[np.
         exemplar_times=tracklet.exemplar_times[shown],
         exemplar_boxes=tracklet.exemplar_boxes[shown],
         exemplar_crops=tuple(tracklet.exemplar_crops[view] for view in shown.tolist()),
+        sure=sure,
+        refinds=tuple(each for each in tracklet.refinds if frames[0] < each.frame <= frames[-1]),
     )

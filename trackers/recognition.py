@@ -7,6 +7,7 @@ distance read on the scale of the scene's own strangers, and believed as far as 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +32,22 @@ COMPARED = 3
 
 LOOK_AGAIN = 0.2
 """Seconds between two looks at a track just confirmed, for whether it is somebody who was lost."""
+
+
+class Found(NamedTuple):
+    """k people found again by their looks.
+
+    Attributes:
+        rows: Rows of their tracks, `(k,)`.
+        crops: Positions of the crops that show them, `(k,)`.
+        distances: How far those are from the nearest view, [0, 2], `(k,)`.
+        limit: Largest distance at which somebody is found.
+    """
+
+    rows: Indices
+    crops: Indices
+    distances: Array
+    limit: float
 
 
 class Recognition:
@@ -97,9 +114,7 @@ class Recognition:
         told[which] -= self._config.appearance_weight * belief * self.strangers.speaks(distance)
         return Pairs(cost.rows, cost.columns, told)
 
-    def found_again(
-        self, tracks: Tracks, clock: float, frame: Frame, match: Indices, features: Features
-    ) -> tuple[Indices, Indices]:
+    def found_again(self, tracks: Tracks, clock: float, frame: Frame, match: Indices, features: Features) -> Found:
         """Lost people among the crops whose boxes no settled track has.
 
         Args:
@@ -110,12 +125,12 @@ class Recognition:
             features: Features of the frame's crops.
 
         Returns:
-            Rows of lost tracks and positions of the crops that show them, `(k,)` each.
+            Who, and which crops show them.
         """
-        config, nobody = self._config, np.zeros(0, np.intp)
+        config, limit = self._config, self._config.refind_share * self.strangers.neutral
         lost, owner = self.lost(tracks, clock, match), frame.owners(match)[frame.crops]
         if not len(lost):
-            return nobody, nobody
+            return Found(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0), limit)
         # A candidate that was seen beside the lost person is somebody else.
         settled = self._settled(tracks, clock)
         since = np.where(owner >= 0, np.where(settled[owner], -np.inf, tracks.born[owner]), np.inf)
@@ -124,8 +139,8 @@ class Recognition:
         distance, mass = self.exemplars.distances(features, crops, tracks.keys[lost[rows]])
         cost = np.full(reach.shape, 9.0)
         cost[rows, crops] = np.where(mass >= config.refind_mass * config.full_mass, distance, 9.0)
-        row, crop = assign(cost, leading(cost, config.refind_margin), config.refind_share * self.strangers.neutral)
-        return lost[row], crop
+        row, crop = assign(cost, leading(cost, config.refind_margin), limit)
+        return Found(lost[row], crop, cost[row, crop], limit)
 
     def compare(self, tracks: Tracks, frame: Frame, match: Indices, features: Features) -> None:
         """Measures how far each crop is from a few of the other people in the frame."""

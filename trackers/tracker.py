@@ -28,10 +28,11 @@ from trackers.config import TrackerConfig
 from trackers.crops import Allowance, choose
 from trackers.frame import Frame, usable
 from trackers.gates import Mask
+from trackers.links import Refind, Refinds, sureness
 from trackers.motion import Affine, Array, MotionModel, Steady, moved_centres, to_centre, to_corners
 from trackers.pairs import Pairs
 from trackers.purity import parted, taken_apart
-from trackers.recognition import Recognition
+from trackers.recognition import Found, Recognition
 from trackers.tracklet import Book, Ids, Image, Tracklet, record
 from trackers.tracks import Tracks
 
@@ -59,10 +60,10 @@ class Tracker:
         self._motion = MotionModel(self.config)
         self._steady = Steady(self.config.steadiness)
         self._looks = Recognition(self.config)
-        self._book = Book()
+        self._book, self._refinds = Book(), Refinds()
         self._allowance = Allowance(self.config)
         self._next_key, self._next_number = 1, first_number
-        self._clock = 0.0
+        self._clock = self._before = 0.0
         self._time: float | None = None
         self._tracks = self._new(np.zeros((0, 4)), np.zeros(0))
         self._ended: list[Tracklet] = []
@@ -128,11 +129,15 @@ class Tracker:
         if features is not None:
             self._looks.exemplars.check(features)
         self._frame = None
-        match = frame.match
+        match, cost, found = frame.match, frame.cost, None
         if features is not None and len(features):
-            match = self._matched(self._looks.told(self._tracks, frame, features), frame.scores)
-            match = self._refound(frame, match, features)
-        self._correct(frame, match)
+            cost = self._looks.told(self._tracks, frame, features)
+            match = self._matched(cost, frame.scores)
+            found = self._looks.found_again(self._tracks, self._clock, frame, match, features)
+        sure = self._sure(frame, cost, match)
+        if found is not None:
+            match, sure = self._refound(frame, found, match, sure)
+        self._correct(frame, match, sure)
         match = np.concatenate([match, self._born(frame, match)])
         if features is not None and len(features):
             self._looks.compare(self._tracks, frame, match, features)
@@ -188,7 +193,7 @@ class Tracker:
         rows = np.flatnonzero(tracks.confirmed)
         rows = rows[np.argsort(tracks.numbers[rows], kind="stable")]
         return [
-            record(number, self._book.thinned(key, most), self._looks.exemplars.views(key))
+            record(number, self._book.thinned(key, most), self._looks.exemplars.views(key), self._refinds.of(key))
             for key, number in zip(tracks.keys[rows].tolist(), tracks.numbers[rows].tolist(), strict=True)
         ]
 
@@ -213,7 +218,7 @@ class Tracker:
             self._tracks.motion = self._tracks.motion.moved(moved)
             self._tracks.boxes = to_corners(moved_centres(to_centre(self._tracks.boxes), moved))
         step = 0.0 if self._time is None else max(time - self._time, STEP)
-        self._time = time
+        self._time, self._before = time, self._clock
         self._clock += step
         if step and len(self._tracks):
             self._tracks.motion = self._motion.predict(self._tracks.motion, step)
@@ -251,35 +256,64 @@ class Tracker:
             match[row], free[column] = column, False
         return match
 
+    def _sure(self, frame: Frame, cost: Pairs, match: Indices) -> Array:
+        """How sure each track's box is, `(n,)`; notes who was not seen for a while and is where they were expected."""
+        tracks, config = self._tracks, self.config
+        trusted = frame.scores[match] >= config.high_score if len(frame.scores) else np.zeros(len(match), np.bool_)
+        limit = np.where(tracks.confirmed, np.where(trusted, config.high_cost, config.low_cost), config.new_cost)
+        away = self._clock - tracks.seen
+        back = tracks.confirmed & (match >= 0) & (tracks.seen < self._before) & (away > config.low_seconds)
+        for row in np.flatnonzero(back).tolist():
+            self._refinds.note(int(tracks.keys[row]), Refind(frame.number, frame.time, float(away[row])))
+        return sureness(cost, match, limit)
+
     # ---- appearance ----
 
-    def _refound(self, frame: Frame, match: Indices, features: Features) -> Indices:
+    def _refound(self, frame: Frame, found: Found, match: Indices, sure: Array) -> tuple[Indices, Array]:
         """Gives boxes that no settled track has to lost tracks that look the same.
 
         A candidate or young track that holds such a box is the lost person's: its boxes go to the lost track. People
         come back half hidden, and by the time that they can be recognised they may have been confirmed as somebody new.
         """
         tracks = self._tracks
-        lost, crops = self._looks.found_again(tracks, self._clock, frame, match, features)
-        boxes, match = frame.crops[crops], match.copy()
+        boxes, match, sure = frame.crops[found.crops], match.copy(), sure.copy()
         owner = frame.owners(match)[boxes]
-        for track, candidate, box in zip(lost.tolist(), owner.tolist(), boxes.tolist(), strict=True):
+        sure[found.rows] = 1 - found.distances / found.limit
+        for track, candidate, box, distance in zip(
+            found.rows.tolist(), owner.tolist(), boxes.tolist(), found.distances.tolist(), strict=True
+        ):
+            away, begun, number = float(self._clock - tracks.seen[track]), (frame.number, frame.time), 0
             if candidate >= 0:
-                self._adopt(track, candidate)
+                away -= float(self._clock - tracks.born[candidate])
+                number = int(tracks.numbers[candidate])
+                begun = self._adopt(track, candidate, float(sure[track]))
+                sure[track] = sure[candidate]
                 match[candidate] = -1
             else:
                 tracks.motion[np.array([track])] = self._motion.start(frame.boxes[[box]], frame.scores[[box]])
             match[track] = box
-        return match
+            self._refinds.note(int(tracks.keys[track]), Refind(*begun, away, distance, found.limit, number))
+        return match, sure
 
-    def _adopt(self, track: int, candidate: int) -> None:
-        """Gives a lost track all that its candidate has; the candidate is then nobody and ends, number and all."""
+    def _adopt(self, track: int, candidate: int, sure: float) -> tuple[int, float]:
+        """Gives a lost track all that its candidate has; the candidate is then nobody and ends, number and all.
+
+        Args:
+            track: Row of the track.
+            candidate: Row of the candidate.
+            sure: How sure it is that both are one person.
+
+        Returns:
+            Frame and time of the candidate's first box.
+        """
         tracks = self._tracks
         tracks.motion[np.array([track])] = tracks.motion[np.array([candidate])]
-        self._book.rename(int(tracks.keys[candidate]), int(tracks.keys[track]))
+        begun = self._book.rename(int(tracks.keys[candidate]), int(tracks.keys[track]), sure)
+        self._refinds.forget(int(tracks.keys[candidate]))
         self._looks.exemplars.forget(int(tracks.keys[candidate]))
         tracks.hits[track] += tracks.hits[candidate]
         tracks.hits[candidate] = tracks.numbers[candidate] = 0
+        return begun
 
     # ---- lifecycle ----
 
@@ -298,7 +332,7 @@ class Tracker:
         tracks.numbers[ready] = np.arange(self._next_number, self._next_number + count)
         self._next_number += count
 
-    def _correct(self, frame: Frame, match: Indices) -> None:
+    def _correct(self, frame: Frame, match: Indices, sure: Array) -> None:
         tracks = self._tracks
         rows = np.flatnonzero(match >= 0)
         boxes, scores = frame.boxes[match[rows]], frame.scores[match[rows]]
@@ -306,7 +340,7 @@ class Tracker:
         tracks.boxes[rows], tracks.seen[rows] = self._steady(tracks.motion.boxes[rows], boxes), self._clock
         tracks.hits[rows] += 1
         tracks.firm[rows] |= scores >= self.config.birth_score
-        self._book.write(tracks.keys[rows], frame.number, frame.time, tracks.boxes[rows], scores)
+        self._book.write(tracks.keys[rows], frame.number, frame.time, tracks.boxes[rows], scores, sure[rows])
 
     def _born(self, frame: Frame, match: Indices) -> Indices:
         """Starts a candidate on each likely box that is nobody's and not on top of somebody's; returns the boxes."""
@@ -323,7 +357,7 @@ class Tracker:
         boxes, scores = frame.boxes[born], frame.scores[born]
         fresh = self._new(boxes, scores)
         self._tracks = self._tracks.joined(fresh)
-        self._book.write(fresh.keys, frame.number, frame.time, boxes, scores)
+        self._book.write(fresh.keys, frame.number, frame.time, boxes, scores, 1.0)
         return born
 
     def _end(self, frame: Frame, match: Indices) -> Indices:
@@ -349,9 +383,13 @@ class Tracker:
         if not over.any():
             return
         for key, number in zip(self._tracks.keys[over].tolist(), self._tracks.numbers[over].tolist(), strict=True):
-            rows, views = self._book.tear_out(key), self._looks.exemplars.forget(key)
+            rows, views, refinds = (
+                self._book.tear_out(key),
+                self._looks.exemplars.forget(key),
+                self._refinds.forget(key),
+            )
             if number:
-                whole = record(number, rows, views)
+                whole = record(number, rows, views, refinds)
                 seconds, far = self.config.part_seconds, self._looks.strangers.distance(self.config.change_share)
                 between = [whole] if seconds is None else parted(whole, seconds)
                 parts = [part for each in between for part in taken_apart(each, far)]

@@ -10,12 +10,21 @@ import numpy as np
 import numpy.typing as npt
 
 from reid_model.features import Features
+from trackers.links import Refind
 
 Image = npt.NDArray[np.uint8]
 Ids = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.floating]
 
 ROW = np.dtype(
-    [("id", np.int64), ("frame", np.int64), ("time", np.float64), ("box", np.float32, 4), ("score", np.float32)]
+    [
+        ("id", np.int64),
+        ("frame", np.int64),
+        ("time", np.float64),
+        ("box", np.float32, 4),
+        ("score", np.float32),
+        ("sure", np.float32),
+    ]
 )
 
 
@@ -38,6 +47,11 @@ class Tracklet:
         exemplar_times: Time of each view in seconds, shape `(K,)`, float64.
         exemplar_boxes: Box of each view, shape `(K, 4)`, float32.
         exemplar_crops: Image of each view `(h, w, 3)` uint8 as given to the tracker, or None; K entries.
+        sure: How sure it is that each box shows the person of the one before it, shape `(n,)`, float32 in [0, 1], as
+            `links.sureness` has it; where they were found again by looks, how far those are from the largest distance
+            allowed. 1 for the first. None where no tracker made the tracklet.
+        refinds: How the person was found again whenever they had been out of sight, in order of time, the latest
+            `links.KEPT`.
     """
 
     track_id: int
@@ -50,9 +64,16 @@ class Tracklet:
     exemplar_times: npt.NDArray[np.float64]
     exemplar_boxes: npt.NDArray[np.float32]
     exemplar_crops: tuple[Image | None, ...]
+    sure: npt.NDArray[np.float32] | None = None
+    refinds: tuple[Refind, ...] = ()
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    def spans(self, seconds: float) -> npt.NDArray[np.intp]:
+        """First and last row of each stretch without a gap longer than `seconds` between two boxes, `(k, 2)`."""
+        cuts = np.flatnonzero(np.diff(self.times) > seconds) + 1
+        return np.stack([np.r_[0, cuts], np.r_[cuts, len(self)] - 1], axis=1)
 
 
 class Views(NamedTuple):
@@ -65,8 +86,8 @@ class Views(NamedTuple):
     images: tuple[Image | None, ...]
 
 
-def record(number: int, rows: npt.NDArray[np.void], views: Views | None) -> Tracklet:
-    """The tracklet of an ended track from its rows in the book and its views."""
+def record(number: int, rows: npt.NDArray[np.void], views: Views | None, refinds: tuple[Refind, ...]) -> Tracklet:
+    """The tracklet of a track from its rows in the book, its views, and how it was found again."""
     return Tracklet(
         track_id=number,
         frames=rows["frame"].copy(),
@@ -78,6 +99,8 @@ def record(number: int, rows: npt.NDArray[np.void], views: Views | None) -> Trac
         exemplar_times=views.times if views else np.zeros(0),
         exemplar_boxes=views.boxes if views else np.zeros((0, 4), np.float32),
         exemplar_crops=views.images if views else (),
+        sure=rows["sure"].copy(),
+        refinds=refinds,
     )
 
 
@@ -95,15 +118,14 @@ class Book:
         self._used = 0
         self._piles: defaultdict[int, list[npt.NDArray[np.void]]] = defaultdict(list)
 
-    def write(
-        self, ids: Ids, frame: int, time: float, boxes: npt.NDArray[np.floating], scores: npt.NDArray[np.floating]
-    ) -> None:
-        """Adds a frame's boxes `(n, 4)` and scores `(n,)` to the tracks `ids`."""
+    def write(self, ids: Ids, frame: int, time: float, boxes: Floats, scores: Floats, sure: Floats | float) -> None:
+        """Adds a frame's boxes `(n, 4)` and scores `(n,)` to the tracks `ids`, `(n,)`, and how sure it is, `(n,)`."""
         if self._used + len(ids) > len(self._block):
             self._sort_out()
             self._block = np.zeros(max(self._BLOCK, len(ids)), ROW)
         rows = self._block[self._used : self._used + len(ids)]
         rows["id"], rows["frame"], rows["time"], rows["box"], rows["score"] = ids, frame, time, boxes, scores
+        rows["sure"] = sure
         self._used += len(ids)
 
     def _sort_out(self) -> None:
@@ -115,12 +137,17 @@ class Book:
                 self._piles[track].append(rows.copy())
         self._used = 0
 
-    def rename(self, old: int, new: int) -> None:
-        """Gives the boxes of one track to another."""
+    def rename(self, old: int, new: int, sure: float) -> tuple[int, float]:
+        """Gives the boxes of one track to another, which is so sure; tells frame and time of the first of them."""
         used = self._block[: self._used]
-        used["id"][used["id"] == old] = new
+        mine = np.flatnonzero(used["id"] == old)
+        rows, first = (self._piles[old][0], 0) if old in self._piles else (used, int(mine[0]))
+        rows["sure"][first] = sure
+        begun = int(rows["frame"][first]), float(rows["time"][first])
+        used["id"][mine] = new
         if old in self._piles:
             self._piles[new].extend(self._piles.pop(old))
+        return begun
 
     def thinned(self, track: int, most: int) -> npt.NDArray[np.void]:
         """The boxes of a track in the order written; where there are more than `most`, older ones are let go first.

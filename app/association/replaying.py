@@ -100,5 +100,7 @@ def as_of(item: CameraTracklet, time: float) -> CameraTracklet:
         exemplar_times=whole.exemplar_times[views],
         exemplar_boxes=whole.exemplar_boxes[views],
         exemplar_crops=tuple(whole.exemplar_crops[view] for view in views.tolist()),
+        sure=None if whole.sure is None else whole.sure[:boxes],
+        refinds=tuple(each for each in whole.refinds if each.time <= time),
     )
     return CameraTracklet(item.camera, part)

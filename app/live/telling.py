@@ -13,6 +13,9 @@ from app.live.linker import Linker, Outcome
 from app.metrics import Metrics
 from trackers import Tracklet
 
+MOST_REFINDS = 8
+"""Times found again, the latest, that the event of a track that ended tells of."""
+
 
 class Teller:
     """Turns what the loop, the linker and the cameras report into events, figures and work for the linker.
@@ -104,9 +107,13 @@ def _sides(box: Sequence[float]) -> list[float]:
 
 def _way(tracklet: Tracklet) -> dict[str, object]:
     """Since when a track was there, and where it was last."""
-    return {
+    way: dict[str, object] = {
         "first_time": round(float(tracklet.times[0]), 3),
         "last_time": round(float(tracklet.times[-1]), 3),
         "boxes": len(tracklet),
         "box": _sides(tracklet.boxes[-1].tolist()),
     }
+    if tracklet.refinds:
+        latest = tracklet.refinds[-MOST_REFINDS:]
+        way["found_again"] = [{"time": round(each.time, 3), "reason": each.reason} for each in latest]
+    return way

@@ -86,7 +86,7 @@ def test_a_long_track_is_thinned_out_from_its_older_end(rounds, most):
     book, written = Book(), 0
     for count in rounds:
         for _ in range(count):
-            book.write(np.array([7, 8]), written, written / 10, np.zeros((2, 4)), np.ones(2))
+            book.write(np.array([7, 8]), written, written / 10, np.zeros((2, 4)), np.ones(2), 1.0)
             written += 1
         rows = book.thinned(7, most)
         frames = rows["frame"].tolist()

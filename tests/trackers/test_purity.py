@@ -1,4 +1,5 @@
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -6,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.trackers.people import Wardrobe, boxes_at
+from trackers.links import Refind
 from trackers.purity import parted, taken_apart
 from trackers.tracklet import Tracklet
 
@@ -110,7 +112,8 @@ def test_nothing_is_lost_and_order_stays(who, steps, far, seed):
 def test_a_track_is_parted_where_nobody_was_seen(steps, gap, data):
     frames = np.cumsum([0, *steps])
     seen = data.draw(st.lists(st.sampled_from(frames.tolist()), unique=True, max_size=6).map(sorted))
-    whole = tracklet([0] * len(seen), seen, frames)
+    sure, refinds = np.linspace(1, 0, len(frames)), [Refind(frame, frame / 10, 1.0) for frame in frames[1:].tolist()]
+    whole = replace(tracklet([0] * len(seen), seen, frames), sure=sure.astype(np.float32), refinds=tuple(refinds))
     parts = parted(whole, gap / 10 + 0.05)
     assert np.concatenate([part.frames for part in parts]).tolist() == frames.tolist()
     assert np.concatenate([part.exemplar_frames for part in parts]).tolist() == seen
@@ -118,6 +121,8 @@ def test_a_track_is_parted_where_nobody_was_seen(steps, gap, data):
         assert len(part.boxes) == len(part.times) == len(part.scores) == len(part)
         assert (np.diff(part.times) <= gap / 10 + 0.05).all()
         assert len(part.exemplar_frames) == len(part.exemplar_crops) == len(part.exemplar_boxes)
+        assert part.sure.tolist() == [1.0, *whole.sure[np.isin(frames, part.frames[1:])].tolist()]
+        assert [refind.frame for refind in part.refinds] == part.frames[1:].tolist()
         assert (part.exemplars is None) == (not len(part.exemplar_frames))
         if part.exemplars is not None:
             assert len(part.exemplars) == len(part.exemplar_frames)

@@ -76,6 +76,11 @@ class AnyHistory(RuleBasedStateMachine):
     def agrees(self, tracklet):
         """What the record says is what was shown."""
         assert (np.diff(tracklet.frames) > 0).all()
+        assert tracklet.sure.shape == (len(tracklet),)
+        assert tracklet.sure[0] == 1
+        assert ((tracklet.sure >= 0) & (tracklet.sure <= 1)).all()
+        assert {refind.frame for refind in tracklet.refinds} <= set(tracklet.frames[1:].tolist())
+        assert all(refind.away > 0 for refind in tracklet.refinds)
         row = dict(zip(tracklet.frames.tolist(), tracklet.boxes, strict=True))
         for frame, box in self.shown.get(tracklet.track_id, []):
             np.testing.assert_array_equal(row[frame], box)
