@@ -266,8 +266,27 @@ def recent(gallery: Gallery, since: float) -> list[tuple[CameraTracklet, int | N
         InputError: If what is stored is damaged.
     """
     with gallery.reading() as connection:
-        rows = list(queries.tracklets(connection, since=since))
-        sightings, features = queries.sightings_of_recent(connection, since, gallery.now())
+        return _read(gallery, connection, since, nameless=False)
+
+
+def nameless(gallery: Gallery, most: int) -> list[CameraTracklet]:
+    """The tracklets without an identity, of more than `most` about so many of the latest, in order of time.
+
+    Raises:
+        InputError: If what is stored is damaged.
+    """
+    record = TrackletRecord
+    with gallery.reading() as connection:
+        times = select(record.last_time).where(record.identity.is_(None)).order_by(record.last_time.desc()).limit(most)
+        since = min(connection.scalars(times), default=None)
+        return [] if since is None else [item for item, _ in _read(gallery, connection, since, nameless=True)]
+
+
+def _read(
+    gallery: Gallery, connection: Connection, since: float, *, nameless: bool
+) -> list[tuple[CameraTracklet, int | None]]:
+    rows = list(queries.tracklets(connection, since=since, nameless=nameless))
+    sightings, features = queries.sightings_of_recent(connection, since, gallery.now(), nameless=nameless)
     views: dict[Key, list[int]] = {}
     for place, sighting in enumerate(sightings):
         views.setdefault((sighting.camera, sighting.track), []).append(place)

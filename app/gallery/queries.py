@@ -115,9 +115,21 @@ def check_new(connection: Connection, camera: str, tracks: Sequence[int]) -> Non
 
 
 def tracklets(
-    connection: Connection, camera: str | None = None, track: int | None = None, since: float | None = None
+    connection: Connection,
+    camera: str | None = None,
+    track: int | None = None,
+    since: float | None = None,
+    *,
+    nameless: bool = False,
 ) -> Iterator[TrackletRow]:
-    """Tracklets of one camera or of all, of one number or of all, seen since a time or ever, by camera and number.
+    """Tracklets by camera and number.
+
+    Args:
+        connection: The gallery's.
+        camera: Of this camera; of all where None.
+        track: Of this number; of all where None.
+        since: Seen since this time; at any time where None.
+        nameless: Only those without an identity.
 
     Raises:
         ValueError: If stored bytes are not what they should be.
@@ -134,6 +146,8 @@ def tracklets(
         query = query.where(table.track == track)
     if since is not None:
         query = query.where(table.last_time >= since)
+    if nameless:
+        query = query.where(table.identity.is_(None))
     for name, number, frames, times, boxes, scores, identity in connection.execute(query):
         yield TrackletRow(
             camera=name,
@@ -208,13 +222,17 @@ def sightings(connection: Connection, chosen: Filter) -> tuple[list[Sighting], F
     return _with_features(connection, [chosen.apply(_rows_and_vectors()).order_by(SightingRecord.id)])
 
 
-def sightings_of_recent(connection: Connection, since: float, now: float) -> tuple[list[Sighting], Features | None]:
-    """The sightings, and their features, of the tracklets seen since a time.
+def sightings_of_recent(
+    connection: Connection, since: float, now: float, *, nameless: bool = False
+) -> tuple[list[Sighting], Features | None]:
+    """The sightings, and their features, of the tracklets seen since a time, or only of those without an identity.
 
     Raises:
         ValueError: If stored bytes are not what they should be.
     """
     query = Filter(now).apply(_rows_and_vectors()).where(TrackletRecord.last_time >= since)
+    if nameless:
+        query = query.where(TrackletRecord.identity.is_(None))
     return _with_features(connection, [query.order_by(SightingRecord.id)])
 
 

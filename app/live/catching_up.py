@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection
 
 from sqlalchemy import Connection, select
 
-from app.association import CameraTracklet
 from app.errors import InputError
 from app.gallery import Gallery, queries
 from app.gallery.corrections import note_last_number
@@ -54,36 +53,28 @@ def deliver(
     return items, seen
 
 
-def catch_up(gallery: Gallery, spool: Spool) -> list[CameraTracklet]:
+def catch_up(gallery: Gallery, spool: Spool) -> None:
     """Writes all that an earlier run has left, but for people who were erased since.
-
-    Returns:
-        The tracklets whose identity was not decided yet.
 
     Raises:
         InputError: If the gallery or the file cannot be written.
     """
     numbers = spool.numbers()
     if not spool.keys and not numbers:
-        return []
+        return
     with gallery.reading() as connection:
         numbers = _without_erased(connection, numbers)
     erased: set[Key] = set()
-    undecided: list[CameraTracklet] = []
     count = 0
-
     while items := spool.next(AT_ONCE):
         with gallery.reading() as connection:
             erased = _erased(connection, items, spool.numbers().keys() - numbers.keys())
         deliver(gallery, spool, lambda _, out=erased: out)  # type: ignore[misc]
-        kept = [item for item in items if item.key not in erased]
-        count += len(kept)
-        undecided += [CameraTracklet(each.camera, each.grown.tracklet) for each in kept if each.key not in numbers]
+        count += sum(item.key not in erased for item in items)
     with gallery.writing() as connection:
         assign(connection, {key: number for key, (number, _) in numbers.items()})
     spool.keep_numbers({}, 0)
     log.info("%d tracklets that had waited for the gallery are in it now", count)
-    return undecided
 
 
 def _without_erased(connection: Connection, numbers: dict[Key, tuple[int, int]]) -> dict[Key, tuple[int, int]]:

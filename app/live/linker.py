@@ -20,7 +20,7 @@ from app.errors import InputError
 from app.gallery import Gallery
 from app.gallery.corrections import load, note_last_number
 from app.gallery.following import Reappearance
-from app.gallery.growing import Grown, Key, assign, audited, put_all, recent, runs, stays_before, stored_of
+from app.gallery.growing import Grown, Key, assign, audited, nameless, put_all, recent, runs, stays_before, stored_of
 from app.live.catching_up import AT_ONCE, catch_up, deliver
 from app.live.spool import Spool, Waiting
 from app.live.written import Written, new_views
@@ -40,6 +40,9 @@ RETRY_SECONDS = 2.0
 
 OPERATORS = {"identity merge", "identity split", "identity never", "identity undo", "erase"}
 """What an operator does, by its name in the audit log, that linking must take into account at once."""
+
+MOST_LEFT = 1000
+"""Tracklets that an earlier run has left without an identity and this one gives one, at most: the latest."""
 
 MOST_WAITING = 20_000
 """Ended tracklets that wait in memory for a gallery that cannot be written, at most: some hundred megabytes."""
@@ -96,12 +99,15 @@ class Linker:
         self._read = self._heeded = -1
         self._retry = -np.inf
         self._spool, self._numbers_wait = spool, False
-        left = [] if spool is None else catch_up(gallery, spool)
+        if spool is not None:
+            catch_up(gallery, spool)
+        left = nameless(gallery, MOST_LEFT)
         with gallery.writing() as connection:
             self._obey(connection)
         for item in left:
-            self._associator.observe(item, finished=True)
-            self._undecided[item.key] = item, True
+            # Whoever was seen when the run before was killed; other processes may go on seeing them.
+            self._associator.observe(item, finished=False)
+            self._undecided[item.key] = item, False
 
     # What the runtime and the pages ask
 

@@ -14,6 +14,7 @@ from app.config import Config
 from app.errors import InputError
 from app.gallery import Gallery, corrections
 from app.gallery.erasing import erase_identity
+from app.gallery.growing import nameless
 from app.live import linker as module
 from app.live.linker import Linker
 from tests.app.galleries import MODEL, camera
@@ -248,3 +249,35 @@ def test_a_clock_that_was_wrong_for_a_while_keeps_nobody_from_an_identity(tmp_pa
         old = [1 + begun // 5 for begun in range(0, second - 4, 5)]
         assert all(scene.stored()[("east", track)] for track in old), f"at {second} s"
     scene.gallery.close()
+
+
+@pytest.mark.parametrize(("later", "numbers"), [(6.5, (1, 2)), (3600.0, (2, 3))])
+def test_whoever_was_in_view_when_the_run_was_killed_is_somebody_after_it(scene, later, numbers):
+    """The first of them is known from before, unless the next run begins so late that nobody is."""
+    scene.offer("west", 1, range(0, 20), PEOPLE.crops(0))
+    scene.step(2.0)
+    scene.step(3.0)
+    scene.offer("east", 1, range(30, 60), PEOPLE.crops(0), finished=False)
+    scene.offer("east", 2, range(30, 60), PEOPLE.crops(2), finished=False)
+    scene.step(6.0)
+    assert scene.stored() == {("west", 1): 1, ("east", 1): None, ("east", 2): None}
+    scene.clock.now = later
+    scene.begin()
+    scene.step(later)
+    assert scene.linker.unwritten() == {("east", 1), ("east", 2)}
+    scene.step(later + 2)
+    assert scene.stored() == {("west", 1): 1, ("east", 1): numbers[0], ("east", 2): numbers[1]}
+    assert not scene.linker.unwritten()
+
+
+def test_a_run_begins_with_the_latest_of_those_without_an_identity(scene):
+    for track in range(1, 5):
+        scene.offer("east", track, range(30 * track, 30 * track + 20), PEOPLE.crops(track))
+    scene.step(20.0)
+    assert set(scene.stored().values()) == {None}
+    assert [item.key for item in nameless(scene.gallery, 2)] == [("east", 3), ("east", 4)]
+    found = nameless(scene.gallery, 9)
+    assert [item.key for item in found] == [("east", track) for track in range(1, 5)]
+    assert all(len(item.tracklet.exemplars) for item in found)
+    scene.step(23.0)
+    assert nameless(scene.gallery, 9) == []
