@@ -191,9 +191,22 @@ class TrackerConfig:
         ge=0,
         le=60,
     )
+    refind_score: float = Field(
+        default=0.3,
+        description="Detection score from which a box may be a lost person's: they come back half hidden, [0, 1].",
+        ge=0,
+        le=1,
+    )
+    refind_once: float = Field(
+        default=0.7,
+        description="Largest appearance distance at which one look, or faint boxes, find a lost track again, over the "
+        "neutral distance.",
+        gt=0,
+        le=2,
+    )
     refind_share: float = Field(
-        default=0.93,
-        description="Largest appearance distance at which a lost track is found again, over the neutral distance.",
+        default=0.87,
+        description="The same for the mean of several looks at a young track whose box is trusted.",
         gt=0,
         le=2,
     )

@@ -79,7 +79,8 @@ def choose(need: Need, config: TrackerConfig, most: int) -> Indices:
     worth[learnable & need.new] = 2
     worth[need.contested] = 3
     worth[need.returning] = 4
-    worth[(need.height < config.crop_height) | (need.score < config.high_score)] = 0
+    faint = (need.score < config.high_score) & ~need.returning
+    worth[(need.height < config.crop_height) | faint] = 0
     wanted = np.flatnonzero(worth)
     clear = need.score[wanted] * (1 - need.covered[wanted]) + 0.1 * np.minimum(need.age[wanted], 10.0)
     return wanted[np.lexsort((wanted, -clear, -worth[wanted]))][:most]

@@ -22,6 +22,7 @@ from trackers.frame import Frame
 from trackers.gates import Mask
 from trackers.motion import Array
 from trackers.pairs import Pairs
+from trackers.returning import Returning
 from trackers.tracklet import Image
 from trackers.tracks import Tracks
 
@@ -40,14 +41,15 @@ class Found(NamedTuple):
     Attributes:
         rows: Rows of their tracks, `(k,)`.
         crops: Positions of the crops that show them, `(k,)`.
-        distances: How far those are from the nearest view, [0, 2], `(k,)`.
-        limit: Largest distance at which somebody is found.
+        distances: How far these and earlier ones of the same young track are from the nearest view, in the mean,
+            [0, 2], `(k,)`.
+        limits: Largest distance at which each would be found, `(k,)`.
     """
 
     rows: Indices
     crops: Indices
     distances: Array
-    limit: float
+    limits: Array
 
 
 class Recognition:
@@ -62,7 +64,7 @@ class Recognition:
         """Knows nobody yet."""
         self.exemplars = Exemplars(config.exemplars)
         self.strangers = Strangers(config.appearance_neutral)
-        self._config = config
+        self._config, self._returning = config, Returning()
 
     def need(self, tracks: Tracks, clock: float, frame: Frame) -> Need:
         """What each box of a frame is worth a look for.
@@ -84,7 +86,7 @@ class Recognition:
         life[owned] = clock - tracks.born[owner[owned]]
         # A faint candidate waits: most of them are nobody.
         new[owned] = ~known[owner[owned]] & (tracks.firm | tracks.confirmed)[owner[owned]]
-        looked, returning = np.zeros(count, np.bool_), (frame.scores >= config.high_score) & ~sure
+        looked, returning = np.zeros(count, np.bool_), (frame.scores >= config.refind_score) & ~sure
         looked[frame.cost.columns[known[frame.cost.rows]]] = True
         returning &= ~named | (age >= LOOK_AGAIN)
         lost = self.lost(tracks, clock, frame.match)
@@ -117,6 +119,9 @@ class Recognition:
     def found_again(self, tracks: Tracks, clock: float, frame: Frame, match: Indices, features: Features) -> Found:
         """Lost people among the crops whose boxes no settled track has.
 
+        Of all looks at a young track the mean counts. A single look must be nearer, and so must a faint box, which also
+        must show enough of a person: people come back half hidden, but so do legs, bags and doubles.
+
         Args:
             tracks: The tracks.
             clock: The tracker's clock in seconds.
@@ -127,20 +132,31 @@ class Recognition:
         Returns:
             Who, and which crops show them.
         """
-        config, limit = self._config, self._config.refind_share * self.strangers.neutral
+        config = self._config
         lost, owner = self.lost(tracks, clock, match), frame.owners(match)[frame.crops]
         if not len(lost):
-            return Found(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0), limit)
+            return Found(np.zeros(0, np.intp), np.zeros(0, np.intp), np.zeros(0), np.zeros(0))
         # A candidate that was seen beside the lost person is somebody else.
         settled = self._settled(tracks, clock)
         since = np.where(owner >= 0, np.where(settled[owner], -np.inf, tracks.born[owner]), np.inf)
         reach = self.reach(tracks, clock, lost, frame.boxes[frame.crops]) & (tracks.seen[lost][:, None] < since)
         rows, crops = np.nonzero(reach)
         distance, mass = self.exemplars.distances(features, crops, tracks.keys[lost[rows]])
-        cost = np.full(reach.shape, 9.0)
-        cost[rows, crops] = np.where(mass >= config.refind_mass * config.full_mass, distance, 9.0)
-        row, crop = assign(cost, leading(cost, config.refind_margin), limit)
-        return Found(lost[row], crop, cost[row, crop], limit)
+        trusted = frame.scores[frame.crops] >= config.high_score
+        enough = mass >= config.refind_mass * config.full_mass
+        enough &= trusted[crops] | (features.mass[crops] >= config.full_mass)
+        rows, crops, distance = rows[enough], crops[enough], distance[enough]
+        self._returning.keep(tracks.keys[~settled])
+        cost, share = np.full(reach.shape, 9.0), np.full(reach.shape, config.refind_once)
+        cost[rows, crops] = distance
+        young = owner[crops] >= 0
+        rows, crops = rows[young], crops[young]
+        keys = tracks.keys[owner[crops]], tracks.keys[lost[rows]]
+        cost[rows, crops], looks = self._returning.told(*keys, distance[young])
+        share[rows, crops] = np.where((looks > 1) & trusted[crops], config.refind_share, config.refind_once)
+        limits = share * self.strangers.neutral
+        row, crop = assign(cost, leading(cost, config.refind_margin) & (cost <= limits), float(limits.max()))
+        return Found(lost[row], crop, cost[row, crop], limits[row, crop])
 
     def compare(self, tracks: Tracks, frame: Frame, match: Indices, features: Features) -> None:
         """Measures how far each crop is from a few of the other people in the frame."""

@@ -278,10 +278,9 @@ class Tracker:
         tracks = self._tracks
         boxes, match, sure = frame.crops[found.crops], match.copy(), sure.copy()
         owner = frame.owners(match)[boxes]
-        sure[found.rows] = 1 - found.distances / found.limit
-        for track, candidate, box, distance in zip(
-            found.rows.tolist(), owner.tolist(), boxes.tolist(), found.distances.tolist(), strict=True
-        ):
+        sure[found.rows] = 1 - found.distances / found.limits
+        told = zip(found.distances.tolist(), found.limits.tolist(), strict=True)
+        for track, candidate, box, why in zip(found.rows.tolist(), owner.tolist(), boxes.tolist(), told, strict=True):
             away, begun, number = float(self._clock - tracks.seen[track]), (frame.number, frame.time), 0
             if candidate >= 0:
                 away -= float(self._clock - tracks.born[candidate])
@@ -292,7 +291,7 @@ class Tracker:
             else:
                 tracks.motion[np.array([track])] = self._motion.start(frame.boxes[[box]], frame.scores[[box]])
             match[track] = box
-            self._refinds.note(int(tracks.keys[track]), Refind(*begun, away, distance, found.limit, number))
+            self._refinds.note(int(tracks.keys[track]), Refind(*begun, away, *why, number))
         return match, sure
 
     def _adopt(self, track: int, candidate: int, sure: float) -> tuple[int, float]:

@@ -51,7 +51,7 @@ class PlainRecognition(Recognition):
         looked = clock - np.append(tracks.learned, 0.0)[owner]
         sure = named & ((known_for > config.refind_young) | (looked < LOOK_AGAIN))
         there = self.reach(tracks, clock, self.lost(tracks, clock, frame.match), frame.boxes).any(axis=0)
-        assert (need.returning == (frame.scores >= config.high_score) & ~sure & there).all()
+        assert (need.returning == (frame.scores >= config.refind_score) & ~sure & there).all()
         return need
 
     def told(self, tracks, frame, features):
