@@ -58,11 +58,13 @@ class Strangers:
     _ENOUGH = 100
     _SHARE = 5.0
     _UNTIL_MEASURED = 2.0
+    _AGAIN_SECONDS = 0.2
 
     def __init__(self, start: float) -> None:
         self._start = start
         self._seen = np.zeros(self._MEMORY)
         self._count = 0
+        self._measured = -np.inf
         self.neutral = start
         self.usual = start * self._UNTIL_MEASURED
 
@@ -75,6 +77,13 @@ class Strangers:
     def distance(self, share: float) -> float:
         """The distance at a share of the way from the neutral one to that of strangers."""
         return float(self.neutral + share * (self.usual - self.neutral))
+
+    def due(self, clock: float) -> bool:
+        """Whether it is time to measure again, by the tracker's clock in seconds: always, until enough is known."""
+        if self._count >= self._MEMORY and clock - self._measured < self._AGAIN_SECONDS:
+            return False
+        self._measured = clock
+        return True
 
     def note(self, distances: Array) -> None:
         """Takes in distances `(k,)` between different people."""

@@ -32,7 +32,7 @@ COMPARED = 3
 """Other people of the frame that each crop is compared with, to know how far apart different people are."""
 
 LOOK_AGAIN = 0.2
-"""Seconds between two looks at a track just confirmed, for whether it is somebody who was lost."""
+"""Seconds between two looks at a track just confirmed, or at faint boxes, for whether it is somebody who was lost."""
 
 
 class Found(NamedTuple):
@@ -64,7 +64,7 @@ class Recognition:
         """Knows nobody yet."""
         self.exemplars = Exemplars(config.exemplars)
         self.strangers = Strangers(config.appearance_neutral)
-        self._config, self._returning = config, Returning()
+        self._config, self._returning, self._looked = config, Returning(), -np.inf
 
     def need(self, tracks: Tracks, clock: float, frame: Frame) -> Need:
         """What each box of a frame is worth a look for.
@@ -86,13 +86,21 @@ class Recognition:
         life[owned] = clock - tracks.born[owner[owned]]
         # A faint candidate waits: most of them are nobody.
         new[owned] = ~known[owner[owned]] & (tracks.firm | tracks.confirmed)[owner[owned]]
-        looked, returning = np.zeros(count, np.bool_), (frame.scores >= config.refind_score) & ~sure
+        looked, faint = np.zeros(count, np.bool_), frame.scores < config.high_score
         looked[frame.cost.columns[known[frame.cost.rows]]] = True
+        doubtful = contested(frame.cost, count, config.high_cost, config.appearance_weight) & looked
+        returning = ~sure & (frame.scores >= min(config.refind_score, config.high_score))
         returning &= ~named | (age >= LOOK_AGAIN)
         lost = self.lost(tracks, clock, frame.match)
         returning[returning] = self.reach(tracks, clock, lost, frame.boxes[returning]).any(axis=0)
+        # Most faint boxes are nobody, in every frame anew; beside other crops they cost less.
+        others = ~faint & (returning | doubtful | new)
+        due = clock - self._looked >= (LOOK_AGAIN if others.any() else 2 * LOOK_AGAIN)
+        returning &= ~faint | due
+        if (returning & faint).any():
+            self._looked = clock
         return Need(
-            contested=contested(frame.cost, count, config.high_cost, config.appearance_weight) & looked,
+            contested=doubtful,
             returning=returning,
             new=new,
             age=age,

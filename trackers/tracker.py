@@ -140,7 +140,8 @@ class Tracker:
         self._correct(frame, match, sure)
         match = np.concatenate([match, self._born(frame, match)])
         if features is not None and len(features):
-            self._looks.compare(self._tracks, frame, match, features)
+            if self._looks.strangers.due(self._clock):
+                self._looks.compare(self._tracks, frame, match, features)
             self._looks.learn(self._tracks, self._clock, frame, match, features, crops)
         match = self._end(frame, match)
         self._confirm()

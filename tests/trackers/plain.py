@@ -39,6 +39,7 @@ class PlainRecognition(Recognition):
     """What looks add, as a matrix."""
 
     def need(self, tracks, clock, frame):
+        before = self._looked
         need = super().need(tracks, clock, frame)
         config = self._config
         cost, allowed = matrices(frame.cost, (len(tracks), len(frame.boxes)))
@@ -51,7 +52,11 @@ class PlainRecognition(Recognition):
         looked = clock - np.append(tracks.learned, 0.0)[owner]
         sure = named & ((known_for > config.refind_young) | (looked < LOOK_AGAIN))
         there = self.reach(tracks, clock, self.lost(tracks, clock, frame.match), frame.boxes).any(axis=0)
-        assert (need.returning == (frame.scores >= config.refind_score) & ~sure & there).all()
+        returning, faint = (frame.scores >= config.refind_score) & ~sure & there, frame.scores < config.high_score
+        beside = (~faint & (returning | need.contested | need.new)).any()
+        if clock - before < LOOK_AGAIN * (1 if beside else 2):
+            returning[faint] = False
+        assert (need.returning == returning).all()
         return need
 
     def told(self, tracks, frame, features):

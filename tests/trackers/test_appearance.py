@@ -123,3 +123,14 @@ def test_a_distance_speaks_for_the_person_below_neutral_and_against_up_to_what_s
     np.testing.assert_allclose(strangers.speaks(distances), [1, 0.5, 0, -0.5, -1, -1], atol=1e-6)
     rising = strangers.speaks(np.linspace(0, 2, 200))
     assert (np.diff(rising) <= 0).all()
+
+
+def test_once_strangers_are_well_known_they_are_measured_now_and_then():
+    strangers = Strangers(0.27)
+    for frame in range(100):
+        assert strangers.due(frame / 25), "nothing is known yet"
+        strangers.note(np.full(9, 0.5))
+    assert sum(strangers.due(4 + frame / 25) for frame in range(50)) == 50
+    strangers.note(np.full(200, 0.5))
+    times = [frame for frame in range(50) if strangers.due(10 + frame / 25)]
+    assert set(np.diff(times)) <= {5, 6}
