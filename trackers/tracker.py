@@ -7,8 +7,8 @@ The order of work in a frame, with what each part is taken from:
 2. Trusted boxes go to confirmed tracks, the lost ones included, then low-score boxes to those seen lately (ByteTrack,
    Zhang et al. 2022), then what is left to candidates.
 3. The boxes whose features could change that, or show a person better, are embedded by the caller (crops.py).
-4. `update` prices again with the features and finds lost people among the boxes no confirmed track has
-   (recognition.py).
+4. `update` prices again with the features and finds lost people among the boxes no settled track has, faint ones too
+   (recognition.py, returning.py).
 5. What is still nobody's begins a candidate; candidates seen often enough get a number; tracks unseen too long end.
 """
 
