@@ -61,6 +61,15 @@ TABLES = {
         TRACKING,
         f"{TRACK} --video DIR --json benchmarks/tracking_video.json",
     ),
+    "tracking-gaps": Figures(
+        "tracking_gaps.json",
+        {
+            **{key: key for key in ("tracker", "HOTA", "IDF1", "IDSW")},
+            **{f"same_{seconds}s": f"same after {seconds} s, %" for seconds in (1, 3, 5)},
+        },
+        f"{TRACK} --video DIR --json benchmarks/tracking_gaps.json",
+        lambda row: row["sequence"] == "mean",
+    ),
     "association": Figures(
         "association.json",
         {key: key for key in ("name", "IDF1", "precision", "recall", "F1", "B3", "unknown")},
